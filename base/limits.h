@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// Every fixed capacity of the product in one place. A limit that a user may change is a default in
+// config/config.h; these are the walls behind it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace portcullis::limits {
+
+/// Packets (or keys) a burst holds at most; a power of two.
+inline constexpr std::size_t kBurstMax = 64;
+/// Ethernet ports and worker lcores a daemon drives at most.
+inline constexpr std::size_t kPortsMax = 256;
+inline constexpr std::size_t kWorkersMax = 64;
+/// IPv6 extension headers walked before a packet counts as malformed.
+inline constexpr unsigned kIpv6ExtensionsMax = 8;
+/// VLAN tags (802.1Q, 802.1ad) walked before a packet counts as malformed.
+inline constexpr unsigned kVlanTagsMax = 2;
+
+/// A manifest file, a scalar in it, its nesting, and the nodes all aliases may expand to.
+inline constexpr std::size_t kManifestBytesMax = 256U << 20U;
+inline constexpr std::size_t kScalarBytesMax = 1U << 20U;
+inline constexpr std::size_t kNestingMax = 100;
+inline constexpr std::size_t kAliasExpansionMax = 100'000;
+
+/// Revisions kept for rollback.
+inline constexpr std::size_t kHistoryMax = 32;
+
+}  // namespace portcullis::limits

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// The linear matcher: the oracle that every table and kernel must equal. Slow and obvious.
+// Thread: any; the RuleSet must outlive it and stay unchanged.
+#pragma once
+
+#include <unordered_map>
+
+#include "classifier/key.h"
+#include "classifier/rule.h"
+#include "classifier/verdict.h"
+
+namespace portcullis::classifier {
+
+class Reference {
+ public:
+  /// Indexes addresses to endpoints; the rules themselves are walked in order for every lookup.
+  explicit Reference(const RuleSet& rules);
+
+  /// The verdict of rule.h's six steps. REQUIRES: flow.src and flow.dst are of one family.
+  [[nodiscard]] Verdict lookup(const Flow& flow) const;
+  [[nodiscard]] Decision decide(Direction direction, const Flow& flow) const;
+
+  /// True when this one rule's subjects, peers and ports hold the flow (action not considered).
+  [[nodiscard]] bool matches(const Rule& rule, const Flow& flow) const;
+  /// The parts of `matches`, for explaining a near miss.
+  [[nodiscard]] bool holds(const AddressSet& set, const IpAddress& address) const;
+  [[nodiscard]] static bool holds(const PortSet& ports, std::uint8_t protocol, std::uint16_t port);
+
+  /// The endpoint that owns an address, or kNoEndpoint.
+  [[nodiscard]] EndpointIndex endpoint_of(const IpAddress& address) const;
+
+ private:
+  const RuleSet& rules_;
+  std::unordered_map<IpAddress, EndpointIndex> endpoints_;
+};
+
+}  // namespace portcullis::classifier

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// Table: the compiled rule table, immutable and flat.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace portcullis::classifier {
+
+/// Where the bytes of a table go, and why it is as large as it is. Bytes unless said otherwise.
+struct TableSizes {
+  std::size_t total = 0;
+  std::size_t address_map_v4 = 0;
+  std::size_t address_map_v6 = 0;
+  std::size_t port_map = 0;
+  std::size_t matrices = 0;
+  std::size_t profiles = 0;
+  std::size_t classes = 0;       // Count of address classes.
+  std::size_t port_classes = 0;  // Count.
+  std::size_t profile_count = 0;
+};
+
+}  // namespace portcullis::classifier

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// The daemon's configuration as typed plain data, with its defaults. Every key is explained in
+// config/example.toml. Units are the last word of a name.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/ip.h"
+
+namespace portcullis::config {
+
+/// [eal]: how DPDK starts. The defaults suit a laptop: no hugepages, no PCI, small memory.
+struct Eal {
+  std::string file_prefix = "portcullis";
+  bool hugepages = false;
+  bool pci = false;
+  std::uint32_t memory_mb = 192;
+  std::uint32_t control_cpu = 0;
+  std::vector<std::uint32_t> worker_cpus{1};  // One worker lcore each; may repeat control_cpu.
+  std::uint32_t mbufs = 16384;
+  enum class Idle : std::uint8_t { poll, sleep } idle = Idle::sleep;
+  bool telemetry = true;
+};
+
+/// [ports.NAME]: one Ethernet port. Exactly one of `vdev` and `pci` is set.
+struct Port {
+  std::string name;
+  std::string vdev;  // "net_af_packet0,iface=eth0".
+  std::string pci;   // "0000:3b:00.0".
+  enum class Role : std::uint8_t { wire, pod, uplink } role = Role::wire;
+  std::vector<IpAddress> addresses;  // Role pod: the pod's addresses; uplink: the node's own.
+  std::uint16_t mtu = 1500;
+};
+
+/// [mode]: what the ports are to each other.
+struct Mode {
+  enum class Kind : std::uint8_t { wire, node } kind = Kind::wire;
+  std::vector<std::pair<std::string, std::string>> pairs;  // wire: names of ports, both ways.
+  std::vector<IpAddress> gateways;      // node: next hops on the uplink, at most one a family.
+  std::vector<Prefix> uplink_networks;  // node: on-link prefixes of the uplink.
+};
+
+/// [policy]: what to enforce before the first commit.
+struct Policy {
+  enum class Default : std::uint8_t { kubernetes, deny } default_mode = Default::deny;
+  std::vector<std::string> manifests;  // Files or directories, compiled before ports start.
+  std::vector<Prefix> pod_cidrs;
+};
+
+/// [conntrack]: the per-worker flow table.
+struct Conntrack {
+  std::uint32_t flows_max = 65'536;  // Per worker.
+  enum class Established : std::uint8_t { revalidate, keep } established = Established::revalidate;
+  std::uint32_t tcp_syn_timeout_s = 30;
+  std::uint32_t tcp_established_timeout_s = 7'200;
+  std::uint32_t tcp_closing_timeout_s = 30;
+  std::uint32_t udp_timeout_s = 60;
+  std::uint32_t sctp_timeout_s = 600;
+  std::uint32_t icmp_timeout_s = 30;
+  bool tcp_loose = false;  // Pick up TCP flows in mid-stream.
+};
+
+/// [control]: the Unix socket.
+struct Control {
+  std::string socket = "/run/portcullis/control.sock";
+  std::uint32_t clients_max = 64;
+  std::uint32_t message_mb_max = 64;
+  std::uint32_t client_timeout_s = 30;  // A client that neither reads nor writes is dropped.
+};
+
+/// [observe]
+struct Observe {
+  std::string log_level = "info";
+};
+
+/// [limits]
+struct Limits {
+  std::uint32_t table_mb_max = 1024;
+  std::uint32_t history_max = 16;
+};
+
+struct Config {
+  Eal eal;
+  std::vector<Port> ports;
+  Mode mode;
+  Policy policy;
+  Conntrack conntrack;
+  Control control;
+  Observe observe;
+  Limits limits;
+};
+
+}  // namespace portcullis::config

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// The facade of the packet path: start, publish, counters, stop. No DPDK type shows through.
+// Thread: one control thread calls everything here.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "classifier/table.h"
+#include "config/config.h"
+#include "dataplane/drop_reason.h"
+
+namespace portcullis::dataplane {
+
+struct PortStatus {
+  std::string name;
+  bool link_up = false;
+  std::uint64_t rx_packets = 0, rx_bytes = 0, rx_missed = 0;
+  std::uint64_t tx_packets = 0, tx_bytes = 0;
+};
+
+struct WorkerStatus {
+  std::uint32_t cpu = 0;
+  std::uint64_t packets = 0, forwarded = 0, dropped = 0;
+  std::uint64_t flows = 0;           // Conntrack entries now.
+  std::uint64_t revalidated = 0;     // Flows judged again after a publication.
+  double busy = 0;                   // Share of polls that found packets, since start.
+  std::vector<std::uint64_t> drops;  // By DropReason.
+};
+
+/// Packets judged by one rule id of the running table, since the table was published.
+struct RuleHits {
+  std::uint32_t rule = 0;
+  std::uint64_t packets = 0;
+};
+
+struct DataplaneStatus {
+  std::uint64_t epoch = 0;
+  std::vector<PortStatus> ports;
+  std::vector<WorkerStatus> workers;
+};
+
+class Dataplane {
+ public:
+  /// Starts EAL and the ports, enforces `table` from the first packet, launches the workers.
+  /// Errors: EAL or a port fails (the message names the port and how to mend it); nothing is left
+  /// running then.
+  static Result<std::unique_ptr<Dataplane>> start(const config::Config& config,
+                                                  std::unique_ptr<const classifier::Table> table,
+                                                  std::size_t rule_ids);
+  Dataplane(const Dataplane&) = delete;
+  Dataplane& operator=(const Dataplane&) = delete;
+  /// Stops workers, ports and EAL.
+  ~Dataplane();
+
+  /// Swaps the table. On return every worker runs it and the old one is freed. Returns the epoch.
+  std::uint64_t publish(std::unique_ptr<const classifier::Table> table, std::size_t rule_ids);
+
+  [[nodiscard]] DataplaneStatus status() const;
+  /// Of the running table, summed over workers; rule ids without hits are left out.
+  [[nodiscard]] std::vector<RuleHits> rule_hits() const;
+
+ private:
+  struct State;
+  explicit Dataplane(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace portcullis::dataplane

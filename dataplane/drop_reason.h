@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Why a packet was dropped. Spelled as Hubble's drop reasons where the meaning is the same.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace portcullis::dataplane {
+
+enum class DropReason : std::uint8_t {
+  none,                    // Not dropped.
+  policy_denied,           // No rule allows it (isolation or default).
+  policy_deny,             // A rule denies it.
+  invalid_header,          // Truncated or malformed Ethernet, VLAN, IP or transport header.
+  invalid_ipv6_extension,  // Extension chain too long, malformed or unknown.
+  unsupported_l3,          // EtherType that is neither IP nor handled by the mode.
+  fragment,                // A fragment; reassembly is not there yet, so it fails closed.
+  invalid_source,          // Source address a port may not use, multicast, loopback, LAND.
+  not_a_new_flow,          // TCP without SYN, ICMP error without flow, ... of no known flow.
+  conntrack_full,          // No room for another flow.
+  ttl_exceeded,            // Node mode: hop limit reached zero.
+  no_route,                // Node mode: nobody has the destination.
+  neighbour_unresolved,    // Node mode: the next hop did not answer ARP or ND.
+  packet_too_big,          // Larger than the egress port's MTU.
+  no_memory,               // Out of mbufs.
+  tx_full,                 // The egress queue took no more.
+};
+inline constexpr std::size_t kDropReasons = 16;
+
+/// "POLICY_DENIED" and so on.
+std::string_view to_string(DropReason reason);
+
+}  // namespace portcullis::dataplane

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// Generation: everything that is published as one. Const from birth; a packet sees one whole.
+// Owner: the TableSlot that published it, until its grace period ends.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "classifier/table.h"
+
+namespace portcullis::dataplane {
+
+struct Generation {
+  /// Grows by one with each publication; a flow judged under another epoch is judged again.
+  std::uint64_t epoch = 0;
+  std::unique_ptr<const classifier::Table> table;
+  /// Rule ids of the table: built-in ones and rules. Sizes the workers' per-rule counters.
+  std::size_t rule_ids = 0;
+};
+
+}  // namespace portcullis::dataplane

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Snapshot -> RuleSet: Kubernetes' words become ordered rules over endpoints and blocks.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "classifier/rule.h"
+#include "policy/provenance.h"
+#include "policy/snapshot.h"
+
+namespace portcullis::policy {
+
+/// What an endpoint of the RuleSet is called.
+struct EndpointName {
+  std::string name_space;  // Empty for nodes.
+  std::string name;
+  [[nodiscard]] std::string text() const;  // "namespace/pod" or "node/NAME".
+};
+
+struct Lowered {
+  classifier::RuleSet rules;
+  Provenance provenance;                // Indexed by Rule::provenance.
+  std::vector<EndpointName> endpoints;  // Parallel to rules.endpoints.
+  std::vector<std::string> warnings;    // "policy shop/x selects no pod", ...
+};
+
+struct LowerOptions {
+  classifier::DefaultMode default_mode = classifier::DefaultMode::deny;
+  std::vector<Prefix> pod_cidrs;  // Added to those of the nodes.
+};
+
+/// Errors: two live pods (or a pod and a node) claim one address; both are named with file:line.
+/// Thread: any. Deterministic.
+Result<Lowered> lower(const Snapshot& snapshot, const LowerOptions& options);
+
+}  // namespace portcullis::policy
