@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
+#include "base/ip.h"
 #include "classifier/verdict.h"
 #include "config/config.h"
 #include "dataplane/drop_reason.h"
@@ -37,6 +39,45 @@ struct Outcome {
   bool judged = false;          // `verdict` was looked up for this very packet (a new flow).
   std::uint16_t l3_offset = 0;  // Of the IP header; 0 where there is none.
   classifier::Verdict verdict;  // Of the flow; meaningless for `link` and malformed packets.
+};
+
+/// What a worker counts; read by the control thread with relaxed loads while it runs.
+struct Counters;
+
+struct PipelineOptions {
+  config::Conntrack conntrack;
+  std::size_t ports = 0;  // Frame::port is below this.
+  /// Per port, the only source addresses it may use (a pod's); an empty list allows any. Shorter
+  /// than `ports`: the rest allow any.
+  std::vector<std::vector<IpAddress>> sources;
+};
+
+class Pipeline {
+ public:
+  /// Takes all its memory here: the flow table, counters, scratch.
+  explicit Pipeline(const PipelineOptions& options);
+  Pipeline(const Pipeline&) = delete;
+  Pipeline& operator=(const Pipeline&) = delete;
+  ~Pipeline();
+
+  /// Judges a burst in order; replies are known by the flows that earlier frames made.
+  /// Shapes: frames[n], outcomes[n]; n <= limits::kBurstMax.
+  /// Time:   now_ns is monotonic, of any origin.
+  /// Rule hits of the generation are counted into rule_hits[generation.rule_ids].
+  void process(const Generation& generation,
+               std::uint64_t now_ns,
+               std::span<const Frame> frames,
+               std::span<Outcome> outcomes,
+               std::span<std::uint64_t> rule_hits) noexcept;
+
+  /// Ends timed-out flows, a bounded number a call; the worker calls it once per poll.
+  void expire(std::uint64_t now_ns) noexcept;
+
+  [[nodiscard]] const Counters& counters() const noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace portcullis::dataplane
