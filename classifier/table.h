@@ -22,4 +22,20 @@ struct TableSizes {
   std::size_t profile_count = 0;
 };
 
+/// Thread: immutable, any number of readers. Deterministic: equal RuleSets give equal bytes.
+/// Position-independent: one allocation, parts found by offset.
+class Table {
+ public:
+  ~Table();
+  Table(const Table&) = delete;
+  Table& operator=(const Table&) = delete;
+
+  /// SHA-256 of the bytes, in hex: the table's name.
+  [[nodiscard]] std::string digest() const;
+  [[nodiscard]] const TableSizes& sizes() const;
+
+ private:
+  Table();
+};
+
 }  // namespace portcullis::classifier
