@@ -24,6 +24,9 @@ struct Frame {
   std::uint8_t* data = nullptr;
   std::uint32_t length = 0;  // Contiguous bytes at data.
   PortIndex port = 0;
+  /// Bytes of the whole frame where `data` holds only its beginning (a chained mbuf, a capture with
+  /// a snap length); 0 where it holds all.
+  std::uint32_t wire_length = 0;
 };
 
 /// What becomes of a frame.

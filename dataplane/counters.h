@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// What one worker counts. One writer (the worker), any readers, no locked instruction.
+// Thread: add() and set() by the owning worker only; get() by anyone, relaxed.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "dataplane/drop_reason.h"
+
+namespace portcullis::dataplane {
+
+/// A number with a single writer: a relaxed load and store, never a read-modify-write.
+class Counter {
+ public:
+  void add(std::uint64_t n = 1) noexcept { set(get() + n); }
+  void set(std::uint64_t n) noexcept { value_.store(n, std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t get() const noexcept {
+    return value_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+/// Every frame is counted in `packets` and in exactly one of forwarded, dropped and link; a dropped
+/// one also in drops[its reason].
+struct alignas(64) Counters {
+  Counter packets;
+  Counter bytes;
+  Counter forwarded;
+  Counter dropped;
+  Counter link;
+  Counter replies;        // Forwarded against the direction of their flow, errors included.
+  Counter judged;         // Packets whose verdict was looked up for them.
+  Counter revalidated;    // Flows judged again because a generation was published.
+  Counter flows;          // Flow table entries now.
+  Counter flows_created;  // Since start; so are the next two.
+  Counter flows_expired;
+  Counter flows_evicted;
+  std::array<Counter, kDropReasons> drops;
+};
+
+}  // namespace portcullis::dataplane

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include "dataplane/drop_reason.h"
+
+#include <array>
+
+namespace portcullis::dataplane {
+namespace {
+
+constexpr std::array<std::string_view, kDropReasons> kNames{
+    "NONE",
+    "POLICY_DENIED",
+    "POLICY_DENY",
+    "CT_TRUNCATED_OR_INVALID_HEADER",
+    "INVALID_IPV6_EXTENSION_HEADER",
+    "UNSUPPORTED_L3_PROTOCOL",
+    "FIRST_LOGICAL_DATAGRAM_FRAGMENT_NOT_FOUND",
+    "INVALID_SOURCE_IP",
+    "UNKNOWN_CONNECTION_TRACKING_STATE",
+    "CT_MAP_INSERTION_FAILED",
+    "TTL_EXCEEDED",
+    "NO_ROUTE",
+    "NEIGHBOUR_UNRESOLVED",
+    "PACKET_TOO_BIG",
+    "NO_MEMORY",
+    "TX_FULL",
+};
+static_assert(static_cast<std::size_t>(DropReason::tx_full) + 1 == kDropReasons);
+
+}  // namespace
+
+std::string_view to_string(DropReason reason) {
+  const auto index = static_cast<std::size_t>(reason);
+  return index < kNames.size() ? kNames[index] : "UNKNOWN";
+}
+
+}  // namespace portcullis::dataplane
