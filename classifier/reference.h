@@ -3,6 +3,7 @@
 // Thread: any; the RuleSet must outlive it and stay unchanged.
 #pragma once
 
+#include <optional>
 #include <unordered_map>
 
 #include "classifier/key.h"
@@ -30,6 +31,14 @@ class Reference {
   [[nodiscard]] EndpointIndex endpoint_of(const IpAddress& address) const;
 
  private:
+  [[nodiscard]] Decision without_subject(const IpAddress& subject, const IpAddress& peer) const;
+  /// Nothing when no rule of the tier matches or the first that does says pass.
+  [[nodiscard]] std::optional<Decision> decide_in_tier(Direction direction,
+                                                       Tier tier,
+                                                       const Flow& flow) const;
+  [[nodiscard]] bool is_workload(const IpAddress& address) const;
+  [[nodiscard]] bool is_own_node(const IpAddress& subject, const IpAddress& peer) const;
+
   const RuleSet& rules_;
   std::unordered_map<IpAddress, EndpointIndex> endpoints_;
 };

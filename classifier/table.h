@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 namespace portcullis::classifier {
@@ -34,8 +35,13 @@ class Table {
   [[nodiscard]] std::string digest() const;
   [[nodiscard]] const TableSizes& sizes() const;
 
+  /// What compile() makes and lookup() reads.
+  struct Body;
+  explicit Table(std::unique_ptr<const Body> body);
+  [[nodiscard]] const Body& body() const { return *body_; }
+
  private:
-  Table();
+  std::unique_ptr<const Body> body_;
 };
 
 }  // namespace portcullis::classifier
