@@ -23,6 +23,8 @@ struct Eal {
   std::uint32_t mbufs = 16384;
   enum class Idle : std::uint8_t { poll, sleep } idle = Idle::sleep;
   bool telemetry = true;
+
+  friend bool operator==(const Eal&, const Eal&) = default;
 };
 
 /// [ports.NAME]: one Ethernet port. Exactly one of `vdev` and `pci` is set.
@@ -33,6 +35,8 @@ struct Port {
   enum class Role : std::uint8_t { wire, pod, uplink } role = Role::wire;
   std::vector<IpAddress> addresses;  // Role pod: the pod's addresses; uplink: the node's own.
   std::uint16_t mtu = 1500;
+
+  friend bool operator==(const Port&, const Port&) = default;
 };
 
 /// [mode]: what the ports are to each other.
@@ -41,6 +45,8 @@ struct Mode {
   std::vector<std::pair<std::string, std::string>> pairs;  // wire: names of ports, both ways.
   std::vector<IpAddress> gateways;      // node: next hops on the uplink, at most one a family.
   std::vector<Prefix> uplink_networks;  // node: on-link prefixes of the uplink.
+
+  friend bool operator==(const Mode&, const Mode&) = default;
 };
 
 /// [policy]: what to enforce before the first commit.
@@ -48,6 +54,8 @@ struct Policy {
   enum class Default : std::uint8_t { kubernetes, deny } default_mode = Default::deny;
   std::vector<std::string> manifests;  // Files or directories, compiled before ports start.
   std::vector<Prefix> pod_cidrs;
+
+  friend bool operator==(const Policy&, const Policy&) = default;
 };
 
 /// [conntrack]: the per-worker flow table.
@@ -61,6 +69,8 @@ struct Conntrack {
   std::uint32_t sctp_timeout_s = 600;
   std::uint32_t icmp_timeout_s = 30;
   bool tcp_loose = false;  // Pick up TCP flows in mid-stream.
+
+  friend bool operator==(const Conntrack&, const Conntrack&) = default;
 };
 
 /// [control]: the Unix socket.
@@ -69,17 +79,23 @@ struct Control {
   std::uint32_t clients_max = 64;
   std::uint32_t message_mb_max = 64;
   std::uint32_t client_timeout_s = 30;  // A client that neither reads nor writes is dropped.
+
+  friend bool operator==(const Control&, const Control&) = default;
 };
 
 /// [observe]
 struct Observe {
   std::string log_level = "info";
+
+  friend bool operator==(const Observe&, const Observe&) = default;
 };
 
 /// [limits]
 struct Limits {
   std::uint32_t table_mb_max = 1024;
   std::uint32_t history_max = 16;
+
+  friend bool operator==(const Limits&, const Limits&) = default;
 };
 
 struct Config {
@@ -91,6 +107,8 @@ struct Config {
   Control control;
   Observe observe;
   Limits limits;
+
+  friend bool operator==(const Config&, const Config&) = default;
 };
 
 }  // namespace portcullis::config

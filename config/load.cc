@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: MIT
+#include "config/load.h"
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "config/suggest.h"
+#include "config/validate.h"
+
+namespace portcullis::config {
+namespace {
+
+constexpr std::size_t kFileBytesMax = std::size_t{1} << 20U;
+constexpr std::uint32_t kCpuMax = 1023;
+constexpr std::uint32_t kTimeoutMax_s = 30 * 24 * 3600;
+
+/// Collects problems with their places, to be put in order at the end.
+class Problems {
+ public:
+  explicit Problems(std::string_view name) : name_(name) {}
+
+  void add(const toml::source_position& at, std::string message) {
+    found_.push_back({at.line, at.column, std::move(message)});
+  }
+
+  [[nodiscard]] std::vector<Error> take() {
+    std::stable_sort(found_.begin(), found_.end(), [](const Found& a, const Found& b) {
+      return std::tie(a.line, a.column) < std::tie(b.line, b.column);
+    });
+    std::vector<Error> out;
+    for (Found& found : found_) {
+      out.push_back(
+          {std::move(found.message),
+           found.line == 0 ? name_ : fmt::format("{}:{}:{}", name_, found.line, found.column)});
+    }
+    found_.clear();
+    return out;
+  }
+
+ private:
+  struct Found {
+    toml::source_index line;
+    toml::source_index column;
+    std::string message;
+  };
+  std::string name_;
+  std::vector<Found> found_;
+};
+
+std::string_view kind_of(const toml::node& node) {
+  switch (node.type()) {
+    case toml::node_type::table:
+      return "a table";
+    case toml::node_type::array:
+      return "an array";
+    case toml::node_type::string:
+      return "a string";
+    case toml::node_type::integer:
+      return "an integer";
+    case toml::node_type::floating_point:
+      return "a floating-point number";
+    case toml::node_type::boolean:
+      return "a boolean";
+    default:
+      return "a date or time";
+  }
+}
+
+/// A name of a choice and what it stands for.
+template <typename Enum>
+using Choice = std::pair<std::string_view, Enum>;
+
+/// One value of the file, to be read into a field; knows its path for messages.
+class Value {
+ public:
+  Value(const toml::node& node, std::string path, Problems& problems)
+      : node_(node), path_(std::move(path)), problems_(problems) {}
+
+  void read(bool& out) const {
+    if (const auto* boolean = node_.as_boolean()) {
+      out = boolean->get();
+    } else {
+      wrong_type("true or false");
+    }
+  }
+
+  void read(std::string& out) const {
+    if (const auto* string = node_.as_string()) {
+      out = string->get();
+    } else {
+      wrong_type("a string in quotes");
+    }
+  }
+
+  template <std::unsigned_integral Unsigned>
+  void read(Unsigned& out, std::uint32_t least, std::uint32_t most) const {
+    const auto* integer = node_.as_integer();
+    if (integer == nullptr) {
+      wrong_type("an integer");
+    } else if (integer->get() < least || integer->get() > most) {
+      problem(fmt::format("must be between {} and {}, not {}", least, most, integer->get()));
+    } else {
+      out = static_cast<Unsigned>(integer->get());
+    }
+  }
+
+  template <typename Enum, std::size_t n>
+  void read(Enum& out, const std::array<Choice<Enum>, n>& choices) const {
+    const auto* string = node_.as_string();
+    if (string == nullptr) {
+      wrong_type("a string in quotes");
+      return;
+    }
+    std::vector<std::string> names;
+    for (const auto& [name, value] : choices) {
+      if (string->get() == name) {
+        out = value;
+        return;
+      }
+      names.emplace_back(name);
+    }
+    problem(fmt::format("must be one of {}, not \"{}\"{}",
+                        fmt::join(names, ", "),
+                        string->get(),
+                        did_you_mean(string->get(), names)));
+  }
+
+  void read(IpAddress& out) const {
+    std::string text;
+    if (!read_text(text)) {
+      return;
+    }
+    if (auto address = parse_ip(text)) {
+      out = *address;
+    } else {
+      problem(address.error().message);
+    }
+  }
+
+  void read(Prefix& out) const {
+    std::string text;
+    if (!read_text(text)) {
+      return;
+    }
+    bool sloppy = false;
+    const auto prefix = parse_prefix(text, &sloppy);
+    if (!prefix) {
+      problem(prefix.error().message);
+    } else if (sloppy) {
+      problem(fmt::format(
+          "'{}' is not written as a block is (did you mean \"{}\"?)", text, to_string(*prefix)));
+    } else {
+      out = *prefix;
+    }
+  }
+
+  void read(std::pair<std::string, std::string>& out) const {
+    const toml::array* pair = node_.as_array();
+    if (pair == nullptr || pair->size() != 2) {
+      problem("must be a pair of port names, as [\"inside\", \"outside\"]");
+      return;
+    }
+    item(*pair, 0).read(out.first);
+    item(*pair, 1).read(out.second);
+  }
+
+  /// An array, each item read with `arguments`.
+  template <typename Item, typename... Arguments>
+  void read(std::vector<Item>& out, Arguments... arguments) const {
+    const toml::array* array = node_.as_array();
+    if (array == nullptr) {
+      wrong_type("an array in brackets");
+      return;
+    }
+    out.assign(array->size(), Item{});
+    for (std::size_t i = 0; i < array->size(); ++i) {
+      item(*array, i).read(out[i], arguments...);
+    }
+  }
+
+ private:
+  [[nodiscard]] Value item(const toml::array& array, std::size_t i) const {
+    return {array[i], fmt::format("{}[{}]", path_, i), problems_};
+  }
+
+  bool read_text(std::string& text) const {
+    read(text);
+    return node_.is_string();
+  }
+
+  void wrong_type(std::string_view wanted) const {
+    problem(fmt::format("must be {}, not {}", wanted, kind_of(node_)));
+  }
+
+  void problem(const std::string& what) const {
+    problems_.add(node_.source().begin, path_ + ": " + what);
+  }
+
+  const toml::node& node_;
+  std::string path_;
+  Problems& problems_;
+};
+
+/// A key of a section: its name and the way into its field.
+template <typename Section>
+struct Key {
+  std::string_view name;
+  void (*read)(Section&, const Value&);
+};
+
+constexpr std::array<Choice<Eal::Idle>, 2> kIdles{
+    {{"poll", Eal::Idle::poll}, {"sleep", Eal::Idle::sleep}}};
+constexpr std::array<Choice<Port::Role>, 3> kRoles{
+    {{"wire", Port::Role::wire}, {"pod", Port::Role::pod}, {"uplink", Port::Role::uplink}}};
+constexpr std::array<Choice<Mode::Kind>, 2> kModes{
+    {{"wire", Mode::Kind::wire}, {"node", Mode::Kind::node}}};
+constexpr std::array<Choice<Policy::Default>, 2> kDefaults{
+    {{"kubernetes", Policy::Default::kubernetes}, {"deny", Policy::Default::deny}}};
+constexpr std::array<Choice<Conntrack::Established>, 2> kEstablished{
+    {{"revalidate", Conntrack::Established::revalidate}, {"keep", Conntrack::Established::keep}}};
+constexpr std::array<Choice<std::string_view>, 6> kLogLevels{{{"trace", "trace"},
+                                                              {"debug", "debug"},
+                                                              {"info", "info"},
+                                                              {"warn", "warn"},
+                                                              {"error", "error"},
+                                                              {"off", "off"}}};
+
+constexpr std::array<Key<Eal>, 9> kEalKeys{{
+    {"file_prefix", [](Eal& s, const Value& v) { v.read(s.file_prefix); }},
+    {"hugepages", [](Eal& s, const Value& v) { v.read(s.hugepages); }},
+    {"pci", [](Eal& s, const Value& v) { v.read(s.pci); }},
+    {"memory_mb", [](Eal& s, const Value& v) { v.read(s.memory_mb, 32, 1'048'576); }},
+    {"control_cpu", [](Eal& s, const Value& v) { v.read(s.control_cpu, 0, kCpuMax); }},
+    {"worker_cpus", [](Eal& s, const Value& v) { v.read(s.worker_cpus, 0U, kCpuMax); }},
+    {"mbufs", [](Eal& s, const Value& v) { v.read(s.mbufs, 512, 16'777'216); }},
+    {"idle", [](Eal& s, const Value& v) { v.read(s.idle, kIdles); }},
+    {"telemetry", [](Eal& s, const Value& v) { v.read(s.telemetry); }},
+}};
+
+constexpr std::array<Key<Port>, 5> kPortKeys{{
+    {"vdev", [](Port& s, const Value& v) { v.read(s.vdev); }},
+    {"pci", [](Port& s, const Value& v) { v.read(s.pci); }},
+    {"role", [](Port& s, const Value& v) { v.read(s.role, kRoles); }},
+    {"addresses", [](Port& s, const Value& v) { v.read(s.addresses); }},
+    {"mtu", [](Port& s, const Value& v) { v.read(s.mtu, 1280, 9600); }},
+}};
+
+constexpr std::array<Key<Mode>, 4> kModeKeys{{
+    {"kind", [](Mode& s, const Value& v) { v.read(s.kind, kModes); }},
+    {"pairs", [](Mode& s, const Value& v) { v.read(s.pairs); }},
+    {"gateways", [](Mode& s, const Value& v) { v.read(s.gateways); }},
+    {"uplink_networks", [](Mode& s, const Value& v) { v.read(s.uplink_networks); }},
+}};
+
+constexpr std::array<Key<Policy>, 3> kPolicyKeys{{
+    {"default_mode", [](Policy& s, const Value& v) { v.read(s.default_mode, kDefaults); }},
+    {"manifests", [](Policy& s, const Value& v) { v.read(s.manifests); }},
+    {"pod_cidrs", [](Policy& s, const Value& v) { v.read(s.pod_cidrs); }},
+}};
+
+using Ct = Conntrack;
+constexpr std::array<Key<Ct>, 9> kConntrackKeys{{
+    {"flows_max", [](Ct& s, const Value& v) { v.read(s.flows_max, 64, 67'108'864); }},
+    {"established", [](Ct& s, const Value& v) { v.read(s.established, kEstablished); }},
+    {"tcp_syn_timeout_s",
+     [](Ct& s, const Value& v) { v.read(s.tcp_syn_timeout_s, 1, kTimeoutMax_s); }},
+    {"tcp_established_timeout_s",
+     [](Ct& s, const Value& v) { v.read(s.tcp_established_timeout_s, 1, kTimeoutMax_s); }},
+    {"tcp_closing_timeout_s",
+     [](Ct& s, const Value& v) { v.read(s.tcp_closing_timeout_s, 1, kTimeoutMax_s); }},
+    {"udp_timeout_s", [](Ct& s, const Value& v) { v.read(s.udp_timeout_s, 1, kTimeoutMax_s); }},
+    {"sctp_timeout_s", [](Ct& s, const Value& v) { v.read(s.sctp_timeout_s, 1, kTimeoutMax_s); }},
+    {"icmp_timeout_s", [](Ct& s, const Value& v) { v.read(s.icmp_timeout_s, 1, kTimeoutMax_s); }},
+    {"tcp_loose", [](Ct& s, const Value& v) { v.read(s.tcp_loose); }},
+}};
+
+constexpr std::array<Key<Control>, 4> kControlKeys{{
+    {"socket", [](Control& s, const Value& v) { v.read(s.socket); }},
+    {"clients_max", [](Control& s, const Value& v) { v.read(s.clients_max, 1, 1024); }},
+    {"message_mb_max", [](Control& s, const Value& v) { v.read(s.message_mb_max, 1, 1024); }},
+    {"client_timeout_s", [](Control& s, const Value& v) { v.read(s.client_timeout_s, 1, 3600); }},
+}};
+
+constexpr std::array<Key<Observe>, 1> kObserveKeys{{
+    {"log_level",
+     [](Observe& s, const Value& v) {
+       std::string_view level = s.log_level;
+       v.read(level, kLogLevels);
+       s.log_level = std::string(level);
+     }},
+}};
+
+constexpr std::array<Key<Limits>, 2> kLimitsKeys{{
+    {"table_mb_max", [](Limits& s, const Value& v) { v.read(s.table_mb_max, 1, 65'536); }},
+    {"history_max",
+     [](Limits& s, const Value& v) {
+       v.read(s.history_max, 1, std::uint32_t{limits::kHistoryMax});
+     }},
+}};
+
+/// Calls visit(name, keys, field) for every section but [ports.NAME]: the one list of sections.
+template <typename Visit>
+void for_each_section(Config& config, Visit visit) {
+  visit("eal", std::span(kEalKeys), config.eal);
+  visit("mode", std::span(kModeKeys), config.mode);
+  visit("policy", std::span(kPolicyKeys), config.policy);
+  visit("conntrack", std::span(kConntrackKeys), config.conntrack);
+  visit("control", std::span(kControlKeys), config.control);
+  visit("observe", std::span(kObserveKeys), config.observe);
+  visit("limits", std::span(kLimitsKeys), config.limits);
+}
+
+template <typename Section>
+std::vector<std::string> names_of(std::span<const Key<Section>> keys) {
+  std::vector<std::string> names;
+  for (const Key<Section>& key : keys) {
+    names.emplace_back(key.name);
+  }
+  return names;
+}
+
+/// " (it belongs to [limits])" where another section has a key of this name.
+std::string section_of(std::string_view key) {
+  for (const std::string& name : key_names()) {
+    const std::size_t dot = name.rfind('.');
+    if (std::string_view(name).substr(dot + 1) == key) {
+      return fmt::format(" (it belongs to [{}])", name.substr(0, dot));
+    }
+  }
+  return {};
+}
+
+template <typename Section>
+void read_section(const toml::node& node,
+                  const std::string& path,
+                  std::span<const Key<Section>> keys,
+                  Section& out,
+                  Problems& problems) {
+  const toml::table* table = node.as_table();
+  if (table == nullptr) {
+    problems.add(node.source().begin,
+                 fmt::format("{0} must be a table, not {1}; write [{0}]", path, kind_of(node)));
+    return;
+  }
+  for (const auto& [name, value] : *table) {
+    const auto key = std::find_if(
+        keys.begin(), keys.end(), [&](const Key<Section>& k) { return k.name == name.str(); });
+    const std::string full = fmt::format("{}.{}", path, name.str());
+    if (key != keys.end()) {
+      key->read(out, Value(value, full, problems));
+      continue;
+    }
+    std::string suggestion = did_you_mean(name.str(), names_of(keys));
+    problems.add(name.source().begin,
+                 fmt::format("{}: there is no such key{}",
+                             full,
+                             suggestion.empty() ? section_of(name.str()) : suggestion));
+  }
+}
+
+/// Ports keep the order of the file, which toml++ forgets.
+void read_ports(const toml::node& node, std::vector<Port>& out, Problems& problems) {
+  const toml::table* ports = node.as_table();
+  if (ports == nullptr) {
+    problems.add(node.source().begin, "ports must be tables: [ports.NAME], one a port");
+    return;
+  }
+  std::vector<std::pair<const toml::key*, const toml::node*>> in_order;
+  for (const auto& [name, value] : *ports) {
+    in_order.emplace_back(&name, &value);
+  }
+  std::stable_sort(in_order.begin(), in_order.end(), [](const auto& a, const auto& b) {
+    return a.first->source().begin < b.first->source().begin;
+  });
+  for (const auto& [name, value] : in_order) {
+    Port& port = out.emplace_back();
+    port.name = std::string(name->str());
+    read_section<Port>(*value, "ports." + port.name, kPortKeys, port, problems);
+  }
+}
+
+void read_root(const toml::table& root, Config& config, Problems& problems) {
+  std::vector<std::string> sections{"ports"};
+  for_each_section(config, [&](const char* name, auto keys, auto& section) {
+    sections.emplace_back(name);
+    if (const toml::node* node = root.get(name)) {
+      using Section = std::remove_reference_t<decltype(section)>;
+      read_section<Section>(*node, name, keys, section, problems);
+    }
+  });
+  if (const toml::node* node = root.get("ports")) {
+    read_ports(*node, config.ports, problems);
+  }
+  for (const auto& [name, value] : root) {
+    if (std::find(sections.begin(), sections.end(), name.str()) != sections.end()) {
+      continue;
+    }
+    std::string suggestion = did_you_mean(name.str(), sections);
+    if (suggestion.empty()) {
+      suggestion = section_of(name.str());
+    }
+    problems.add(name.source().begin,
+                 fmt::format("{}: there is no such {}{}",
+                             name.str(),
+                             value.is_table() ? "section" : "key outside the sections",
+                             suggestion));
+  }
+}
+
+/// Where "ports.web.addresses" stands, or the innermost table that should hold it.
+toml::source_position place_of(const toml::table& root, std::string_view field) {
+  const toml::table* table = &root;
+  toml::source_position at{};
+  while (table != nullptr && !field.empty()) {
+    // A port's name may hold dots: the longest name that fits wins.
+    const toml::node* found = nullptr;
+    std::size_t taken = 0;
+    for (const auto& [name, value] : *table) {
+      const bool fits = field.starts_with(name.str()) &&
+                        (field.size() == name.length() || field[name.length()] == '.');
+      if (fits && name.length() >= taken) {
+        found = &value;
+        taken = name.length();
+      }
+    }
+    if (found == nullptr) {
+      break;
+    }
+    at = found->source().begin;
+    table = found->as_table();
+    field.remove_prefix(std::min(field.size(), taken + 1));
+  }
+  return at;
+}
+
+/// toml++ 3.3 frees tables by recursion, one step a level, and does not bound dotted keys.
+bool has_endless_key(std::string_view text) {
+  constexpr std::size_t kDotsMax = 32;
+  std::size_t dots = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool repeated = text[i] == '.' && i > 0 && text[i - 1] == '.';  // Part of no key.
+    if (repeated || std::string_view(",=[]{}\n").find(text[i]) != std::string_view::npos) {
+      dots = 0;
+    } else if (text[i] == '.' && ++dots > kDotsMax) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+Loaded parse(std::string_view text, std::string_view name) {
+  Loaded out;
+  if (has_endless_key(text)) {
+    out.problems.push_back(
+        {"a key has more than 32 dots; no key of ours nests so deep", std::string(name)});
+    return out;
+  }
+  Problems problems(name);
+  try {
+    const toml::table root = toml::parse(text, name);
+    read_root(root, out.config, problems);
+    out.problems = problems.take();
+    if (out.ok()) {  // A value that was not read would contradict others for no good reason.
+      for (Contradiction& found : validate(out.config)) {
+        problems.add(place_of(root, found.field), found.field + ": " + found.message);
+      }
+      out.problems = problems.take();
+    }
+  } catch (const toml::parse_error& error) {
+    problems.add(error.source().begin, std::string(error.description()));
+    out.problems = problems.take();
+  }
+  return out;
+}
+
+Result<Config> load(const std::filesystem::path& path) {
+  PORTCULLIS_TRY(const std::string text, read_file(path, kFileBytesMax));
+  Loaded loaded = parse(text, path.string());
+  if (loaded.ok()) {
+    return std::move(loaded.config);
+  }
+  std::string message;
+  for (const Error& problem : loaded.problems) {
+    message += (message.empty() ? "" : "\n") + to_string(problem);
+  }
+  return fail(std::move(message));
+}
+
+std::vector<std::string> key_names() {
+  std::vector<std::string> names;
+  const auto add = [&names](const std::string& section, auto keys) {
+    for (const auto& key : keys) {
+      names.push_back(fmt::format("{}.{}", section, key.name));
+    }
+  };
+  Config unused;
+  for_each_section(unused, [&](const char* name, auto keys, auto&) { add(name, keys); });
+  add("ports.NAME", std::span(kPortKeys));
+  return names;
+}
+
+}  // namespace portcullis::config

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+#include "config/validate.h"
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/limits.h"
+
+namespace portcullis::config {
+namespace {
+
+using Found = std::vector<Contradiction>;
+
+/// sockaddr_un holds 108 bytes with the closing zero.
+constexpr std::size_t kSocketPathMax = 107;
+constexpr std::size_t kNameMax = 32;
+
+bool is_word(std::string_view text, std::string_view also) {
+  return !text.empty() && text.size() <= kNameMax &&
+         std::all_of(text.begin(), text.end(), [also](unsigned char c) {
+           return std::isalnum(c) != 0 || also.find(static_cast<char>(c)) != also.npos;
+         });
+}
+
+/// "0000:3b:00.0".
+bool is_pci_address(std::string_view text) {
+  constexpr std::string_view kForm = "xxxx:xx:xx.x";
+  return text.size() == kForm.size() &&
+         std::equal(text.begin(), text.end(), kForm.begin(), [](unsigned char c, char form) {
+           return form == 'x' ? std::isxdigit(c) != 0 : static_cast<char>(c) == form;
+         });
+}
+
+void check_eal(const Eal& eal, Found& found) {
+  if (!is_word(eal.file_prefix, "-_.")) {
+    found.push_back({"eal.file_prefix",
+                     "must be 1 to 32 letters, digits, '-', '_' or '.': it names DPDK's files"});
+  }
+  if (eal.worker_cpus.empty()) {
+    found.push_back({"eal.worker_cpus", "name at least one processor; packets need a worker"});
+  }
+  if (eal.worker_cpus.size() > limits::kWorkersMax) {
+    found.push_back({"eal.worker_cpus",
+                     fmt::format("{} workers are more than the {} there may be",
+                                 eal.worker_cpus.size(),
+                                 limits::kWorkersMax)});
+  }
+  std::vector<std::uint32_t> sorted = eal.worker_cpus;
+  std::sort(sorted.begin(), sorted.end());
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  if (twice != sorted.end()) {
+    found.push_back({"eal.worker_cpus",
+                     fmt::format("processor {} is listed twice; a worker needs its own", *twice)});
+  }
+}
+
+void check_device(const Port& port, const Eal& eal, Found& found) {
+  const std::string field = "ports." + port.name;
+  if (port.vdev.empty() == port.pci.empty()) {
+    found.push_back({field,
+                     port.vdev.empty()
+                         ? "names no device; set vdev (\"net_af_packet0,iface=eth0\") or pci"
+                         : "names two devices; keep either vdev or pci"});
+    return;
+  }
+  if (!port.vdev.empty() && !port.vdev.starts_with("net_")) {
+    found.push_back({field + ".vdev",
+                     fmt::format("'{}' is no DPDK network device; they begin with \"net_\", as "
+                                 "\"net_af_packet0,iface=eth0\"",
+                                 port.vdev)});
+  }
+  if (!port.pci.empty() && !is_pci_address(port.pci)) {
+    found.push_back(
+        {field + ".pci", fmt::format("'{}' is no PCI address (e.g. 0000:3b:00.0)", port.pci)});
+  }
+  if (!port.pci.empty() && !eal.pci) {
+    found.push_back({field + ".pci", "needs eal.pci = true"});
+  }
+}
+
+/// Each device and each address may serve one port.
+void check_unique(const std::vector<Port>& ports, Found& found) {
+  std::map<std::string, std::string> port_of_device;
+  std::map<IpAddress, std::string> port_of_address;
+  for (const Port& port : ports) {
+    const std::string field = "ports." + port.name;
+    const std::string device =
+        port.vdev.empty() ? port.pci : port.vdev.substr(0, port.vdev.find(','));
+    const auto [other, first] = port_of_device.emplace(device, port.name);
+    if (!first && !device.empty()) {
+      found.push_back({field + (port.vdev.empty() ? ".pci" : ".vdev"),
+                       fmt::format("device {} already serves port '{}'", device, other->second)});
+    }
+    for (const IpAddress& address : port.addresses) {
+      const auto [owner, fresh] = port_of_address.emplace(address, port.name);
+      if (!fresh) {
+        found.push_back(
+            {field + ".addresses",
+             fmt::format(
+                 "{} is already an address of port '{}'", to_string(address), owner->second)});
+      }
+    }
+  }
+}
+
+void check_ports(const Config& config, Found& found) {
+  if (config.ports.empty()) {
+    found.push_back({"ports", "there is no port; add a table [ports.NAME] for each"});
+  }
+  if (config.ports.size() > limits::kPortsMax) {
+    found.push_back({"ports",
+                     fmt::format("{} ports are more than the {} there may be",
+                                 config.ports.size(),
+                                 limits::kPortsMax)});
+  }
+  for (const Port& port : config.ports) {
+    if (!is_word(port.name, "-_.")) {
+      found.push_back(
+          {"ports." + port.name, "a port's name must be 1 to 32 letters, digits, '-', '_' or '.'"});
+    }
+    check_device(port, config.eal, found);
+  }
+  check_unique(config.ports, found);
+}
+
+void check_pairs(const Config& config, Found& found) {
+  std::map<std::string, bool> paired;
+  for (const Port& port : config.ports) {
+    paired.emplace(port.name, false);
+  }
+  for (const auto& [a, b] : config.mode.pairs) {
+    for (const std::string& name : {a, b}) {
+      const auto port = paired.find(name);
+      if (port == paired.end()) {
+        found.push_back({"mode.pairs", fmt::format("there is no [ports.{}]", name)});
+      } else if (std::exchange(port->second, true)) {
+        found.push_back({"mode.pairs", fmt::format("port '{}' is paired twice", name)});
+      }
+    }
+  }
+  for (const auto& [name, is_paired] : paired) {
+    if (!is_paired) {
+      found.push_back(
+          {"mode.pairs",
+           fmt::format("port '{}' is in no pair, so its packets would go nowhere", name)});
+    }
+  }
+}
+
+void check_wire(const Config& config, Found& found) {
+  for (const Port& port : config.ports) {
+    const std::string field = "ports." + port.name;
+    if (port.role != Port::Role::wire) {
+      found.push_back({field + ".role", "must be \"wire\" where mode.kind is \"wire\""});
+    }
+    if (!port.addresses.empty()) {
+      found.push_back({field + ".addresses",
+                       "a wire port has no addresses; remove them or set mode.kind = \"node\""});
+    }
+  }
+  check_pairs(config, found);
+  if (!config.mode.gateways.empty()) {
+    found.push_back({"mode.gateways", "has a meaning only where mode.kind is \"node\""});
+  }
+  if (!config.mode.uplink_networks.empty()) {
+    found.push_back({"mode.uplink_networks", "has a meaning only where mode.kind is \"node\""});
+  }
+}
+
+void check_gateways(const Mode& mode, Found& found) {
+  for (const Family family : {Family::v4, Family::v6}) {
+    const auto of_family = [family](const IpAddress& a) { return a.family == family; };
+    if (std::count_if(mode.gateways.begin(), mode.gateways.end(), of_family) > 1) {
+      found.push_back({"mode.gateways",
+                       fmt::format("holds two {} gateways; keep one a family",
+                                   family == Family::v4 ? "IPv4" : "IPv6")});
+    }
+  }
+  for (const IpAddress& gateway : mode.gateways) {
+    const auto& networks = mode.uplink_networks;
+    const bool on_link = std::any_of(networks.begin(), networks.end(), [&](const Prefix& network) {
+      return network.contains(gateway);
+    });
+    if (!on_link) {
+      found.push_back({"mode.gateways",
+                       fmt::format("{} is in none of mode.uplink_networks, so it cannot be reached",
+                                   to_string(gateway))});
+    }
+  }
+}
+
+void check_node(const Config& config, Found& found) {
+  std::string uplink;
+  for (const Port& port : config.ports) {
+    const std::string field = "ports." + port.name;
+    if (port.role == Port::Role::wire) {
+      found.push_back(
+          {field + ".role", "must be \"pod\" or \"uplink\" where mode.kind is \"node\""});
+    } else if (port.addresses.empty()) {
+      found.push_back({field + ".addresses",
+                       port.role == Port::Role::pod ? "list the pod's addresses"
+                                                    : "list the node's own addresses"});
+    }
+    if (port.role == Port::Role::uplink && !uplink.empty()) {
+      found.push_back({field + ".role", fmt::format("port '{}' is the uplink already", uplink)});
+    } else if (port.role == Port::Role::uplink) {
+      uplink = port.name;
+    }
+  }
+  if (uplink.empty()) {
+    found.push_back({"mode.kind", "\"node\" needs a port with role = \"uplink\""});
+  }
+  if (!config.mode.pairs.empty()) {
+    found.push_back({"mode.pairs", "has a meaning only where mode.kind is \"wire\""});
+  }
+  check_gateways(config.mode, found);
+}
+
+}  // namespace
+
+std::vector<Contradiction> validate(const Config& config) {
+  Found found;
+  check_eal(config.eal, found);
+  check_ports(config, found);
+  if (config.mode.kind == Mode::Kind::wire) {
+    check_wire(config, found);
+  } else {
+    check_node(config, found);
+  }
+  const std::string& socket = config.control.socket;
+  if (socket.empty() || socket.size() > kSocketPathMax) {
+    found.push_back(
+        {"control.socket", fmt::format("must be a path of 1 to {} bytes", kSocketPathMax)});
+  }
+  return found;
+}
+
+}  // namespace portcullis::config

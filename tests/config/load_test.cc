@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: MIT
+#include "config/load.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <random>
+#include <regex>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+
+namespace portcullis::config {
+namespace {
+
+/// The least that is a whole configuration; what a test adds begins at line 7.
+constexpr const char* kPorts =
+    "[ports.a]\nvdev = \"net_null0\"\n[ports.b]\nvdev = \"net_null1\"\n"
+    "[mode]\npairs = [[\"a\", \"b\"]]\n";
+
+std::string all(const Loaded& loaded) {
+  std::string out;
+  for (const Error& problem : loaded.problems) {
+    out += to_string(problem) + "\n";
+  }
+  return out;
+}
+
+/// What parse() says to the six good lines and then `more`.
+std::string complaints(const std::string& more) {
+  return all(parse(kPorts + more, "x.toml"));
+}
+
+std::string source_text(const char* path) {
+  const auto text = read_file(std::filesystem::path(std::getenv("SOURCE_ROOT")) / path, 1U << 20U);
+  EXPECT_TRUE(text) << to_string(text.error());
+  return text.value_or("");
+}
+
+TEST(Parse, FillsWhatIsNotWrittenWithDefaults) {
+  const Loaded loaded = parse(kPorts, "x.toml");
+  ASSERT_TRUE(loaded.ok()) << all(loaded);
+  Config expected;
+  expected.ports = {{.name = "a", .vdev = "net_null0"}, {.name = "b", .vdev = "net_null1"}};
+  expected.mode.pairs = {{"a", "b"}};
+  EXPECT_EQ(loaded.config, expected);
+}
+
+TEST(Parse, ReadsEveryKindOfValue) {
+  const Loaded loaded = parse(R"(
+[eal]
+worker_cpus = [2, 3]
+idle = "poll"
+hugepages = true
+[ports.zebra]
+vdev = "net_af_packet0,iface=v0"
+role = "pod"
+addresses = ["10.244.1.7", "fd00::7"]
+mtu = 9000
+[ports.ape]
+vdev = "net_af_packet1,iface=v1"
+role = "uplink"
+addresses = ["192.0.2.2"]
+[mode]
+kind = "node"
+gateways = ["192.0.2.1"]
+uplink_networks = ["192.0.2.0/24"]
+[policy]
+default_mode = "kubernetes"
+manifests = ["a", "b.yaml"]
+pod_cidrs = ["10.244.0.0/16"]
+[conntrack]
+established = "keep"
+[observe]
+log_level = "debug"
+)",
+                              "x.toml");
+  ASSERT_TRUE(loaded.ok()) << all(loaded);
+  const Config& config = loaded.config;
+  EXPECT_EQ(config.eal.worker_cpus, (std::vector<std::uint32_t>{2, 3}));
+  EXPECT_EQ(config.eal.idle, Eal::Idle::poll);
+  EXPECT_TRUE(config.eal.hugepages);
+  ASSERT_EQ(config.ports.size(), 2U);
+  EXPECT_EQ(config.ports[0].name, "zebra") << "ports keep the order of the file";
+  EXPECT_EQ(config.ports[0].role, Port::Role::pod);
+  EXPECT_EQ(to_string(config.ports[0].addresses.at(1)), "fd00::7");
+  EXPECT_EQ(config.ports[0].mtu, 9000);
+  EXPECT_EQ(to_string(config.mode.gateways.at(0)), "192.0.2.1");
+  EXPECT_EQ(to_string(config.mode.uplink_networks.at(0)), "192.0.2.0/24");
+  EXPECT_EQ(config.policy.default_mode, Policy::Default::kubernetes);
+  EXPECT_EQ(config.policy.manifests, (std::vector<std::string>{"a", "b.yaml"}));
+  EXPECT_EQ(config.conntrack.established, Conntrack::Established::keep);
+  EXPECT_EQ(config.observe.log_level, "debug");
+}
+
+TEST(Parse, SuggestsTheKeyThatWasMeant) {
+  EXPECT_EQ(complaints("[eal]\nworkr_cpus = [1]\n"),
+            "x.toml:8:1: eal.workr_cpus: there is no such key (did you mean \"worker_cpus\"?)\n");
+  EXPECT_EQ(complaints("[eal]\nhistory_max = 3\n"),
+            "x.toml:8:1: eal.history_max: there is no such key (it belongs to [limits])\n");
+  EXPECT_EQ(complaints("[contrack]\n"),
+            "x.toml:7:2: contrack: there is no such section (did you mean \"conntrack\"?)\n");
+  EXPECT_EQ(complaints("[eal]\nzzzzzzzzz = 3\n"),
+            "x.toml:8:1: eal.zzzzzzzzz: there is no such key\n");
+  EXPECT_EQ(all(parse("mtu = 3\n" + std::string(kPorts), "x.toml")),
+            "x.toml:1:1: mtu: there is no such key outside the sections (it belongs to "
+            "[ports.NAME])\n");
+}
+
+TEST(Parse, NamesTheTypeThatIsWanted) {
+  const auto said = [](const std::string& line, const std::string& what) {
+    const std::string text = complaints("[eal]\n" + line + "\n");
+    EXPECT_NE(text.find("x.toml:8:"), text.npos) << text;
+    EXPECT_NE(text.find(what), text.npos) << text;
+  };
+  said("memory_mb = \"192\"", "eal.memory_mb: must be an integer, not a string");
+  said("memory_mb = 1.5", "must be an integer, not a floating-point number");
+  said("pci = 1", "eal.pci: must be true or false, not an integer");
+  said("file_prefix = true", "must be a string in quotes, not a boolean");
+  said("worker_cpus = 1", "must be an array in brackets, not an integer");
+  said("worker_cpus = [1, \"2\"]", "eal.worker_cpus[1]: must be an integer, not a string");
+  said("idle = [1]", "must be a string in quotes, not an array");
+  said("memory_mb = 1979-05-27", "not a date or time");
+  EXPECT_EQ(complaints("[[eal]]\n"),
+            "x.toml:7:1: eal must be a table, not an array; write [eal]\n");
+}
+
+TEST(Parse, RefusesValuesOutOfTheirRange) {
+  EXPECT_EQ(complaints("[eal]\nmemory_mb = 0\n"),
+            "x.toml:8:13: eal.memory_mb: must be between 32 and 1048576, not 0\n");
+  for (const char* line : {"[eal]\nmemory_mb = -1",
+                           "[eal]\nmemory_mb = 4294967488",  // 192 in 32 bits.
+                           "[eal]\ncontrol_cpu = 1024",
+                           "[limits]\nhistory_max = 33",
+                           "[limits]\nhistory_max = 0",
+                           "[conntrack]\nudp_timeout_s = 0",
+                           "[control]\nclients_max = 1025"}) {
+    EXPECT_NE(complaints(line).find("must be between"), std::string::npos) << line;
+  }
+  EXPECT_EQ(complaints("[eal]\nidle = \"slep\"\n"),
+            "x.toml:8:8: eal.idle: must be one of poll, sleep, not \"slep\" (did you mean "
+            "\"sleep\"?)\n");
+}
+
+TEST(Parse, RefusesBadAddressesAndBlocks) {
+  EXPECT_EQ(complaints("[policy]\npod_cidrs = [\"10.1.2.3/8\"]\n"),
+            "x.toml:8:14: policy.pod_cidrs[0]: '10.1.2.3/8' is not written as a block is (did you "
+            "mean \"10.0.0.0/8\"?)\n");
+  EXPECT_NE(complaints("[policy]\npod_cidrs = [\"10.0.0.0\"]\n").find("must be a valid CIDR"),
+            std::string::npos);
+  EXPECT_NE(complaints("[policy]\npod_cidrs = [7]\n").find("pod_cidrs[0]: must be a string"),
+            std::string::npos);
+  const std::string bad_address = all(parse("[ports.a]\naddresses = [\"10.0.0.256\"]\n", "x.toml"));
+  EXPECT_NE(bad_address.find("x.toml:2:14: ports.a.addresses[0]: '10.0.0.256' is no IP address"),
+            std::string::npos)
+      << bad_address;
+  EXPECT_NE(complaints("pairs = 3").find("x.toml:7"), std::string::npos);
+}
+
+TEST(Parse, TellsAllProblemsInTheOrderOfTheFile) {
+  const Loaded loaded =
+      parse("[limits]\nhistory_max = 99\n[eal]\nmemory = 5\npci = 0\n[ports]\na = 1\n", "x.toml");
+  ASSERT_EQ(loaded.problems.size(), 4U) << all(loaded);
+  EXPECT_EQ(loaded.problems[0].where, "x.toml:2:15");
+  EXPECT_EQ(loaded.problems[1].where, "x.toml:4:1");
+  EXPECT_EQ(loaded.problems[2].where, "x.toml:5:7");
+  EXPECT_EQ(loaded.problems[3].where, "x.toml:7:5");
+}
+
+TEST(Parse, PlacesSyntaxErrors) {
+  for (const auto& [text, where] : {std::pair{"[eal\n", "x.toml:1:"},
+                                    std::pair{"[eal]\nmbufs = \n", "x.toml:2:"},
+                                    std::pair{"[eal]\nmbufs = 1024\nmbufs = 2048\n", "x.toml:3:"},
+                                    std::pair{"[ports.a]\n[ports.b]\n[ports.a]\n", "x.toml:3:"},
+                                    std::pair{"\xff\xfe", "x.toml:1:"},
+                                    std::pair{"a = \"unclosed", "x.toml:1:"}}) {
+    const Loaded loaded = parse(text, "x.toml");
+    ASSERT_EQ(loaded.problems.size(), 1U) << text;
+    EXPECT_TRUE(loaded.problems[0].where.starts_with(where)) << all(loaded);
+  }
+}
+
+TEST(Parse, PlacesContradictionsAtTheirValue) {
+  EXPECT_EQ(all(parse("[ports.a]\nvdev = \"net_null0\"\n[ports.\"b.c\"]\nvdev = \"net_null0\"\n"
+                      "[mode]\npairs = [[\"a\", \"b.c\"]]\n",
+                      "x.toml")),
+            "x.toml:4:8: ports.b.c.vdev: device net_null0 already serves port 'a'\n");
+  EXPECT_EQ(complaints("[eal]\nworker_cpus = [1, 2, 1]\n"),
+            "x.toml:8:15: eal.worker_cpus: processor 1 is listed twice; a worker needs its own\n");
+  EXPECT_EQ(all(parse("", "x.toml")),
+            "x.toml: ports: there is no port; add a table [ports.NAME] "
+            "for each\n");
+}
+
+TEST(Parse, SurvivesEndlessKeysAndNesting) {
+  std::string key = "a";
+  for (int i = 0; i < 100'000; ++i) {
+    key += ".a";
+  }
+  EXPECT_FALSE(parse(key + " = 1\n", "x.toml").ok());
+  EXPECT_FALSE(parse("a = " + std::string(100'000, '['), "x.toml").ok());
+  EXPECT_FALSE(parse(std::string(100'000, '['), "x.toml").ok());
+}
+
+TEST(Load, SaysWhichFileCannotBeRead) {
+  const auto loaded = load("/nonexistent/portcullis.toml");
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(to_string(loaded.error()),
+            "/nonexistent/portcullis.toml: cannot open: No such file or directory");
+}
+
+TEST(Load, GivesALineForEveryProblem) {
+  const std::filesystem::path path = testing::TempDir() + "portcullis_load_test.toml";
+  std::ofstream(path) << kPorts << "[eal]\npci = 0\nmbufs = 0\n";
+  const auto loaded = load(path);
+  std::filesystem::remove(path);
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(to_string(loaded.error()),
+            fmt::format("{0}:8:7: eal.pci: must be true or false, not an integer\n"
+                        "{0}:9:9: eal.mbufs: must be between 512 and 16777216, not 0",
+                        path.string()));
+}
+
+TEST(Example, LoadsAndStatesTheDefaults) {
+  const Loaded loaded = parse(source_text("config/example.toml"), "config/example.toml");
+  ASSERT_TRUE(loaded.ok()) << all(loaded);
+  Config expected;
+  expected.ports = {{.name = "inside", .vdev = "net_af_packet0,iface=inside0"},
+                    {.name = "outside", .vdev = "net_af_packet1,iface=outside0"}};
+  expected.mode.pairs = {{"inside", "outside"}};
+  EXPECT_EQ(loaded.config, expected);
+}
+
+TEST(Example, ShowsEveryKeyInItsSection) {
+  std::istringstream lines(source_text("config/example.toml"));
+  const std::regex header(R"(^\[(\w+)(\.\w+)?\]$)");
+  const std::regex key(R"(^(# )?(\w+) = .*)");
+  std::vector<std::string> shown;
+  std::string section;
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch match;
+    if (std::regex_match(line, match, header)) {
+      section = match[1].str() + (match[2].matched ? ".NAME" : "");
+    } else if (std::regex_match(line, match, key)) {
+      shown.push_back(section + "." + match[2].str());
+    }
+  }
+  for (const std::string& name : key_names()) {
+    EXPECT_NE(std::find(shown.begin(), shown.end(), name), shown.end())
+        << name << " is missing from config/example.toml";
+  }
+}
+
+TEST(KeyNames, HoldEveryFieldOfConfig) {
+  std::istringstream lines(source_text("config/config.h"));
+  const std::regex opening(R"(^struct (\w+) \{$)");
+  const std::regex field(R"(^  .*[\w>\]}] (\w+)( = [^;]*|\{[^;]*\})?;)");
+  std::vector<std::string> fields;
+  std::string section;
+  for (std::string line; std::getline(lines, line);) {
+    line.erase(std::min(line.find("  //"), line.size()));
+    std::smatch match;
+    if (std::regex_match(line, match, opening)) {
+      section = match[1].str() == "Port" ? "ports.NAME" : match[1].str();
+      section[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(section[0])));
+    } else if (section != "config" && line.find("friend") == line.npos &&
+               std::regex_match(line, match, field) && match[1].str() != "name") {
+      fields.push_back(section + "." + match[1].str());
+    }
+  }
+  std::vector<std::string> names = key_names();
+  std::sort(names.begin(), names.end());
+  std::sort(fields.begin(), fields.end());
+  EXPECT_EQ(names, fields) << "config/load.cc reads other keys than config/config.h declares";
+}
+
+TEST(Parse, SurvivesDamage) {
+  const std::string whole = source_text("config/example.toml");
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  std::mt19937 random(seed);
+  const std::string_view bytes("\"'[]{}=.#\n\\,0a \xff\0", 18);
+  for (int i = 0; i < 2'000; ++i) {
+    std::string text = whole;
+    for (auto left = random() % 4 + 1; left > 0; --left) {
+      const std::size_t at = random() % text.size();
+      switch (random() % 3) {
+        case 0:
+          text[at] = bytes[random() % bytes.size()];
+          break;
+        case 1:
+          text.erase(at, random() % 40);
+          break;
+        default:
+          text.insert(at, text.substr(random() % text.size(), random() % 40));
+      }
+    }
+    for (const Error& problem : parse(text, "x.toml").problems) {
+      EXPECT_FALSE(problem.message.empty());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace portcullis::config
