@@ -258,7 +258,7 @@ TEST(Example, ShowsEveryKeyInItsSection) {
 TEST(KeyNames, HoldEveryFieldOfConfig) {
   std::istringstream lines(source_text("config/config.h"));
   const std::regex opening(R"(^struct (\w+) \{$)");
-  const std::regex field(R"(^  .*[\w>\]}] (\w+)( = [^;]*|\{[^;]*\})?;)");
+  const std::regex field(R"(^  .*[\w>\]}] (\w+)( = [^;]*|\{[^;]*\})?; *)");
   std::vector<std::string> fields;
   std::string section;
   for (std::string line; std::getline(lines, line);) {
