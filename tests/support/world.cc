@@ -50,6 +50,7 @@ class Dice {
 
  private:
   unsigned below(unsigned bound) { return static_cast<unsigned>(random_() % bound); }
+  unsigned between(unsigned low, unsigned high) { return low + below(high - low + 1); }
   bool chance(unsigned percent) { return below(100) < percent; }
   template <typename Items>
   auto one_of(const Items& items) {
@@ -95,7 +96,7 @@ Labels Dice::labels() {
 Requirement Dice::requirement() {
   Requirement drawn{one_of(kKeys), static_cast<Requirement::Operator>(below(4)), {}};
   if (drawn.op == Requirement::Operator::in || drawn.op == Requirement::Operator::not_in) {
-    for (unsigned i = 0; i <= below(3); ++i) {
+    for (unsigned left = between(1, 3); left > 0; --left) {
       drawn.values.emplace_back(one_of(kValues));
     }
   }
@@ -110,14 +111,30 @@ Selector Dice::selector() {
   return drawn;
 }
 
-/// 32 addresses across two neighbouring /28: small, so that everything overlaps.
+/// 32 addresses across two neighbouring /24: few, so that everything overlaps. More where there
+/// are more pods.
 IpAddress Dice::address_v4() {
-  return IpAddress::from_v4(0x0a0000f0U + below(32));
+  return IpAddress::from_v4(0x0a0000f0U + below(std::max(32U, 2 * size_.pods_max)));
 }
 
 IpAddress Dice::address_v6() {
   return IpAddress::from_v6(
-      {0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(below(32))});
+      {0xfd,
+       0,
+       0,
+       0,
+       0,
+       0,
+       0,
+       0,
+       0,
+       0,
+       0,
+       0,
+       0,
+       0,
+       0,
+       static_cast<std::uint8_t>(below(std::clamp(2 * size_.pods_max, 32U, 256U)))});
 }
 
 Prefix Dice::block_v4(unsigned length) {
@@ -202,7 +219,8 @@ std::vector<ContainerPort> Dice::container_ports() {
 }
 
 void Dice::add_namespaces() {
-  for (unsigned i = 0; i <= below(size_.namespaces_max); ++i) {
+  const unsigned count = between(1, size_.namespaces_max);
+  for (unsigned i = 0; i < count; ++i) {
     namespaces_.push_back(fmt::format("ns-{}", i));
     if (chance(85)) {
       world_.snapshot.namespaces.push_back({namespaces_.back(), labels(), {}});
@@ -211,7 +229,8 @@ void Dice::add_namespaces() {
 }
 
 void Dice::add_nodes() {
-  for (unsigned i = 0; i < below(size_.nodes_max + 1); ++i) {
+  const unsigned count = between(0, size_.nodes_max);
+  for (unsigned i = 0; i < count; ++i) {
     Node node{fmt::format("node-{}", i), labels(), {}, {}, {}};
     if (chance(90)) {
       // A node's own address may lie among its pods'.
@@ -233,7 +252,8 @@ void Dice::add_nodes() {
 }
 
 void Dice::add_pods() {
-  for (unsigned i = 0; i <= below(size_.pods_max); ++i) {
+  const unsigned pods_count = between(1, size_.pods_max);
+  for (unsigned i = 0; i < pods_count; ++i) {
     Pod pod;
     pod.name_space = one_of(namespaces_);
     pod.name = fmt::format("pod-{:02}", i);
@@ -242,10 +262,11 @@ void Dice::add_pods() {
     pod.where = {"pods.yaml", i + 1, 1};
     if (chance(80)) {
       // One more than there are nodes: a node that only pods speak of.
-      const auto count = static_cast<unsigned>(world_.snapshot.nodes.size());
-      pod.node = fmt::format("node-{}", below(count + 1));
-      if (pod.node == fmt::format("node-{}", count) && chance(60)) {
-        pod.host_addresses.push_back(IpAddress::from_v4(0xc0a80900U + count));
+      const auto nodes_count = static_cast<unsigned>(world_.snapshot.nodes.size());
+      const unsigned node = below(nodes_count + 1);
+      pod.node = fmt::format("node-{}", node);
+      if (node == nodes_count && chance(60)) {
+        pod.host_addresses.push_back(IpAddress::from_v4(0xc0a80900U + node));
       }
     }
     if (chance(12)) {
@@ -286,7 +307,8 @@ void Dice::add_host_pod(Pod& pod) {
 }
 
 void Dice::add_policies() {
-  for (unsigned i = 0; i < below(size_.policies_max + 1); ++i) {
+  const unsigned count = between(0, size_.policies_max);
+  for (unsigned i = 0; i < count; ++i) {
     NetworkPolicy policy;
     policy.name_space = one_of(namespaces_);
     policy.name = fmt::format("policy-{}", i);
