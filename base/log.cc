@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include <cstdlib>
+#include <memory>
 #include <string>
 
 #include <fmt/format.h>
@@ -35,7 +36,9 @@ Result<void> start(std::string_view level) {
   if (parsed == spdlog::level::off && level != "off") {
     return fail(fmt::format("'{}' is no log level; use trace, debug, info, warn or error", level));
   }
-  auto logger = spdlog::stderr_color_mt("portcullis");
+  // Not by spdlog's registry: it throws when the name is taken, and start() may be called again.
+  auto logger = std::make_shared<spdlog::logger>(
+      "portcullis", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
   if (std::getenv("JOURNAL_STREAM") != nullptr) {
     auto formatter = std::make_unique<spdlog::pattern_formatter>();
     formatter->add_flag<JournalPriority>('*').set_pattern("<%*>%v");
