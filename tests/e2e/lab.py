@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""The shop in network namespaces, with a place for Portcullis in the middle.
+
+Node mode: a namespace for the node, and in it the far end of every pod's veth and an uplink.
+    pod eth0 ---- NAME [node] up0 ---- eth0 world
+Wire mode: two switches with the pods of one side each; the wire between them runs through the node.
+    pod eth0 ---- [left switch] ---- left [node] right ---- [right switch] ---- eth0 pod, world
+The kernel forwards nothing in the node's namespace and holds no address there: what arrives has
+come through Portcullis.
+"""
+import os
+import subprocess
+import sys
+
+import netns
+import shop
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# Node mode: what pods take for their gateway, and the link between the node and the world.
+POD_GATEWAYS = ("169.254.1.1", "fe80::1")
+NODE_ADDRESSES = ("192.168.50.10", "fd00:50::10")
+UPLINK_GATEWAYS = ("192.168.50.1", "fd00:50::1")
+UPLINK_NETWORKS = ("192.168.50.0/24", "fd00:50::/64")
+# Wire mode: the world is the router of the pods' segment.
+SEGMENT_GATEWAYS = ("10.20.0.254", "fd00:20::fe")
+
+
+def _plug(holder, name, peer_namespace, peer="eth0"):
+    """A cable: `name` in one namespace, `peer` in the other, both up, neither with an address."""
+    netns.ip_batch(holder, [f"link add {name} type veth peer name {peer} netns {peer_namespace}",
+                            f"link set {name} up"])
+    netns.ip_batch(peer_namespace, [f"link set {peer} up"])
+
+
+def _offloads_off(namespace, device):
+    """A veth hands over half-made checksums and giant segments; a NIC's driver would finish them."""
+    netns.inside(namespace, lambda: subprocess.run(
+        ["ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off", "gro", "off"],
+        capture_output=True, check=True))
+
+
+def _silence(namespace, device):
+    """The kernel keeps its own IPv6 off a device that DPDK owns."""
+    netns.set_sysctls(namespace, {f"ipv6/conf/{device}/disable_ipv6": 1})
+
+
+class Lab:
+    """The namespaces of one mode, the servers in them, and where each name lives."""
+
+    def __init__(self, run, mode):
+        self.run, self.mode = run, mode
+        self.pods = shop.read_pods()
+        self.probes = shop.read_expectations(self.pods)
+        if mode == "wire":
+            self.probes = [probe for probe in self.probes if shop.crosses(probe, self.pods)]
+        self.node = run.namespace(f"{mode}-node")
+        self.world = run.namespace(f"{mode}-world")
+        self.namespaces = {name: run.namespace(f"{mode}-{pod.name}")
+                           for name, pod in self.pods.items()}
+        self.namespaces.update({name: self.world for name in shop.OUTSIDE})
+        (self._build_node if mode == "node" else self._build_wire)()
+        self._serve()
+
+    def addresses(self, name):
+        return self.pods[name].addresses if name in self.pods else shop.OUTSIDE[name]
+
+    # What the daemon is told about the ports, in the words of its configuration.
+    def port_tables(self):
+        """[(name, device, role, addresses)] of the ports that Portcullis owns."""
+        if self.mode == "wire":
+            return [("left", "left", "wire", ()), ("right", "right", "wire", ())]
+        tables = [(pod.name, pod.name, "pod", pod.addresses) for pod in self.pods.values()]
+        return tables + [("uplink", "up0", "uplink", NODE_ADDRESSES)]
+
+    def _build_node(self):
+        for name, pod in self.pods.items():
+            inside = self.namespaces[name]
+            _plug(self.node, pod.name, inside)
+            _silence(self.node, pod.name)
+            netns.ip_batch(inside, [
+                f"addr add {pod.addresses[0]}/32 dev eth0",
+                f"addr add {pod.addresses[1]}/128 dev eth0 nodad",
+                f"route add default via {POD_GATEWAYS[0]} dev eth0 onlink",
+                f"route add default via {POD_GATEWAYS[1]} dev eth0"])
+            _offloads_off(inside, "eth0")
+        _plug(self.node, "up0", self.world)
+        _silence(self.node, "up0")
+        self._address_world(UPLINK_GATEWAYS, UPLINK_NETWORKS)
+        netns.ip_batch(self.world, [
+            f"route add {shop.POD_NETWORKS[0]} via {NODE_ADDRESSES[0]}",
+            f"route add {shop.POD_NETWORKS[1]} via {NODE_ADDRESSES[1]}"])
+
+    def _build_wire(self):
+        for side in ("left", "right"):
+            switch = self.run.namespace(f"wire-{side}")
+            netns.ip_batch(switch, ["link add br0 type bridge mcast_snooping 0 forward_delay 0",
+                                    "link set br0 up"])
+            for name, pod in self.pods.items():
+                if (side == "left") == shop.is_left(name, self.pods):
+                    self._join(switch, pod.name, self.namespaces[name])
+                    self._address_segment_pod(self.namespaces[name], pod)
+            if side == "right":
+                self._join(switch, "world", self.world)
+            _plug(self.node, side, switch, "wire0")
+            _silence(self.node, side)
+            netns.ip_batch(switch, ["link set wire0 master br0"])
+        self._address_world(SEGMENT_GATEWAYS, shop.POD_NETWORKS)
+
+    def _join(self, switch, name, namespace):
+        _plug(switch, name, namespace)
+        netns.ip_batch(switch, [f"link set {name} master br0"])
+        _offloads_off(namespace, "eth0")
+
+    def _address_segment_pod(self, namespace, pod):
+        netns.ip_batch(namespace, [
+            f"addr add {pod.addresses[0]}/24 dev eth0",
+            f"addr add {pod.addresses[1]}/64 dev eth0 nodad",
+            f"route add default via {SEGMENT_GATEWAYS[0]}",
+            f"route add default via {SEGMENT_GATEWAYS[1]}"])
+
+    def _address_world(self, own, networks):
+        lengths = [network.split("/")[1] for network in networks]
+        commands = [f"addr add {own[0]}/{lengths[0]} dev eth0",
+                    f"addr add {own[1]}/{lengths[1]} dev eth0 nodad"]
+        for name, (ipv4, ipv6) in shop.OUTSIDE.items():
+            # In node mode node-2 shares the uplink's network; the others are behind a router.
+            device = "eth0" if name == "node-2" and self.mode == "node" else "lo"
+            commands += [f"addr add {ipv4}/32 dev {device}",
+                         f"addr add {ipv6}/128 dev {device} nodad"]
+        netns.ip_batch(self.world, commands)
+        _offloads_off(self.world, "eth0")
+
+    def _serve(self):
+        """Starts a listener for whatever the matrix tries to reach, and waits until all listen."""
+        hosts = {name: (self.namespaces[name], shop.listeners(name, self.probes))
+                 for name in self.pods}
+        outside = [shop.listeners(name, self.probes) for name in shop.OUTSIDE]
+        hosts["outside"] = (self.world, set().union(*outside))
+        started = []
+        for name, (namespace, wanted) in hosts.items():
+            words = sorted(f"{protocol.lower()}:{port}" for protocol, port in wanted if port != 53)
+            if any(port == 53 for _, port in wanted):
+                self._serve_names(namespace, name)
+            if words:
+                started.append(self.run.start(
+                    namespace, [sys.executable, os.path.join(HERE, "serve.py"), name, *words],
+                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
+        for process in started:
+            if process.stdout.readline() != b"ready\n":
+                raise RuntimeError(f"a server did not start: {process.args}")
+
+    def _serve_names(self, namespace, name):
+        """dnsmasq that knows every pod as NAME.NAMESPACE.example."""
+        records = [f"--host-record={pod.name}.{pod.namespace}.example," + ",".join(pod.addresses)
+                   for pod in self.pods.values()]
+        self.run.start(namespace, [
+            "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
+            "--user=root", f"--pid-file={self.run.folder}/dns-{namespace}.pid", *records],
+            stdout=subprocess.DEVNULL, stderr=self.run.log(f"dns-{name.replace('/', '-')}"))
