@@ -1,34 +1,385 @@
 // SPDX-License-Identifier: MIT
 #include "dataplane/pipeline.h"
 
+#include <algorithm>
+#include <array>
+#include <atomic>
+
+#include <sys/random.h>
+
 #include "base/check.h"
 #include "base/limits.h"
+#include "classifier/lookup.h"
+#include "dataplane/conntrack.h"
 #include "dataplane/counters.h"
+#include "dataplane/packet/parse.h"
+#include "dataplane/source_guard.h"
 
 namespace portcullis::dataplane {
+namespace {
 
-struct Pipeline::State {
-  Counters counters;
+using classifier::Key4;
+using classifier::Key6;
+using classifier::Verdict;
+using Kind = Packet::Kind;
+
+/// What must be looked up before a packet can be settled.
+enum class Question : std::uint8_t {
+  none,    // Its flow is known and current, or it may not begin one.
+  packet,  // May this packet's own flow (or this packet, if stateless) be?
+  flow,    // May its known flow still be, under a newer generation?
 };
 
-Pipeline::Pipeline(const PipelineOptions& /*options*/) : state_(std::make_unique<State>()) {}
-Pipeline::~Pipeline() = default;
+/// One packet on its way through the burst.
+struct Step {
+  Packet packet;
+  std::uint64_t hash = 0;
+  Conntrack::Found found;
+  Question question = Question::none;  // Asked of the classifier for the whole burst.
+  std::uint8_t slot = 0;               // Of the answer in `answers4` or `answers6`.
+};
 
-void Pipeline::process(const Generation& /*generation*/,
-                       std::uint64_t /*now_ns*/,
-                       std::span<const Frame> frames,
-                       std::span<Outcome> outcomes,
-                       std::span<std::uint64_t> /*rule_hits*/) noexcept {
-  PORTCULLIS_CHECK(frames.size() <= limits::kBurstMax && outcomes.size() >= frames.size());
-  for (std::size_t i = 0; i < frames.size(); ++i) {
-    outcomes[i] = {.action = Outcome::Action::drop, .reason = DropReason::unsupported_l3};
+/// The keys of a burst's questions and the answers to them, one family each.
+template <typename Key>
+struct Questions {
+  std::array<Key, limits::kBurstMax> keys;
+  std::array<Verdict, limits::kBurstMax> answers;
+  std::size_t count = 0;
+
+  std::uint8_t ask(const Key& key) {
+    keys[count] = key;
+    return static_cast<std::uint8_t>(count++);
+  }
+  void look_up(const classifier::Table& table) {
+    if (count > 0) {
+      classifier::lookup(table, std::span(keys).first(count), std::span(answers).first(count));
+    }
+  }
+};
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  PORTCULLIS_CHECK(getrandom(&seed, sizeof seed, 0) == sizeof seed);
+  return seed;
+}
+
+void count_hit(std::span<std::uint64_t> rule_hits, classifier::RuleId rule) {
+  if (rule < rule_hits.size()) {
+    const std::atomic_ref<std::uint64_t> hits(rule_hits[rule]);
+    hits.store(hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
 }
 
-void Pipeline::expire(std::uint64_t /*now_ns*/) noexcept {}
+Outcome dropped(const Packet& packet, DropReason reason) {
+  return {.action = Outcome::Action::drop, .reason = reason, .l3_offset = packet.l3_offset};
+}
+
+Outcome forwarded(const Packet& packet, Verdict verdict, bool is_reply) {
+  return {.action = Outcome::Action::forward,
+          .reason = DropReason::none,
+          .is_reply = is_reply,
+          .l3_offset = packet.l3_offset,
+          .verdict = verdict};
+}
+
+}  // namespace
+
+struct Pipeline::State {
+  explicit State(const PipelineOptions& options)
+      : conntrack(options.conntrack, random_seed()),
+        guard(options.sources),
+        loose(options.conntrack.tcp_loose),
+        revalidates(options.conntrack.established == config::Conntrack::Established::revalidate) {}
+
+  /// The burst being processed, as its steps see it.
+  struct Burst {
+    const Generation& generation;
+    std::uint64_t now_ns;
+    std::uint64_t conntrack_version = 0;  // When the flows were found.
+  };
+
+  void parse_all(std::span<const Frame> frames);
+  void find_all(Burst& burst, std::size_t count);
+  Outcome settle(const Burst& burst, Step& step);
+  Outcome settle_unknown(const Burst& burst, Step& step, Question question);
+  Outcome settle_known(const Burst& burst, Step& step, Question question);
+
+  [[nodiscard]] bool may_begin(const Packet& packet) const;
+  [[nodiscard]] Question question_of(const Step& step, std::uint64_t epoch);
+  void ask(Step& step);
+  [[nodiscard]] Verdict answer(const Burst& burst, const Step& step, Question question);
+  void count(std::span<const Frame> frames,
+             std::span<const Outcome> outcomes,
+             std::span<std::uint64_t> rule_hits);
+  void count_flows();
+
+  Conntrack conntrack;
+  const SourceGuard guard;
+  const bool loose;
+  const bool revalidates;
+  std::array<Step, limits::kBurstMax> steps;
+  Questions<Key4> questions4;
+  Questions<Key6> questions6;
+  Counters counters;
+};
+
+Pipeline::Pipeline(const PipelineOptions& options) : state_(std::make_unique<State>(options)) {}
+Pipeline::~Pipeline() = default;
+
+void Pipeline::process(const Generation& generation,
+                       std::uint64_t now_ns,
+                       std::span<const Frame> frames,
+                       std::span<Outcome> outcomes,
+                       std::span<std::uint64_t> rule_hits) noexcept {
+  PORTCULLIS_CHECK(frames.size() <= limits::kBurstMax && outcomes.size() >= frames.size());
+  State& state = *state_;
+  State::Burst burst{.generation = generation, .now_ns = now_ns};
+  state.parse_all(frames);
+  state.find_all(burst, frames.size());
+  state.questions4.look_up(*generation.table);
+  state.questions6.look_up(*generation.table);
+  // In order: a reply may follow the packet that began its flow in this very burst.
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    outcomes[i] = state.settle(burst, state.steps[i]);
+  }
+  state.count(frames, outcomes.first(frames.size()), rule_hits);
+}
+
+void Pipeline::expire(std::uint64_t now_ns) noexcept {
+  state_->conntrack.expire(now_ns);
+  state_->count_flows();
+}
 
 const Counters& Pipeline::counters() const noexcept {
   return state_->counters;
+}
+
+void Pipeline::State::parse_all(std::span<const Frame> frames) {
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const Frame& frame = frames[i];
+    const std::span<const std::uint8_t> bytes(frame.data, frame.length);
+    Step& step = steps[i];
+    step.packet = parse(bytes, frame.wire_length);
+    if (step.packet.kind != Kind::drop && !guard.allows(frame.port, step.packet, bytes)) {
+      step.packet.kind = Kind::drop;
+      step.packet.reason = DropReason::invalid_source;
+    }
+    if (step.packet.kind == Kind::flow || step.packet.kind == Kind::related) {
+      step.hash = conntrack.hash(step.packet.tuple);
+      conntrack.prefetch_buckets(step.hash);
+    }
+  }
+}
+
+void Pipeline::State::find_all(Burst& burst, std::size_t count) {
+  const auto has_flow = [](const Step& step) {
+    return step.packet.kind == Kind::flow || step.packet.kind == Kind::related;
+  };
+  const std::span all(steps.data(), count);
+  for (const Step& step : all) {
+    if (has_flow(step)) {
+      conntrack.prefetch_entries(step.hash);
+    }
+  }
+  questions4.count = 0;
+  questions6.count = 0;
+  for (Step& step : all) {
+    step.found = {};
+    if (has_flow(step)) {
+      step.found = conntrack.find(step.packet.tuple, step.packet.answer, step.hash, burst.now_ns);
+    }
+    step.question = question_of(step, burst.generation.epoch);
+    ask(step);
+  }
+  burst.conntrack_version = conntrack.version();
+}
+
+bool Pipeline::State::may_begin(const Packet& packet) const {
+  if (packet.kind != Kind::flow || packet.answer) {
+    return false;
+  }
+  using Event = Packet::Event;
+  switch (packet.tuple.protocol) {
+    case classifier::kProtocolTcp:
+      return packet.event == Event::begin ||
+             (loose && (packet.event == Event::data || packet.event == Event::finish));
+    case classifier::kProtocolSctp:
+      return packet.event == Event::begin;
+    default:
+      return true;
+  }
+}
+
+Question Pipeline::State::question_of(const Step& step, std::uint64_t epoch) {
+  const Packet& packet = step.packet;
+  if (packet.kind == Kind::stateless) {
+    return Question::packet;
+  }
+  if (!step.found) {
+    return may_begin(packet) ? Question::packet : Question::none;
+  }
+  const FlowEntry& flow = conntrack.entry(step.found.index);
+  // A connection opened against the direction of a known one, or after its end, is a new one: the
+  // verdict of the old says nothing about it.
+  const bool begins_anew = packet.kind == Kind::flow && packet.event == Packet::Event::begin &&
+                           is_connected(packet.tuple.protocol) &&
+                           (step.found.is_reply || flow.state == FlowState::closing);
+  if (begins_anew) {
+    return Question::packet;
+  }
+  return revalidates && flow.epoch != epoch ? Question::flow : Question::none;
+}
+
+void Pipeline::State::ask(Step& step) {
+  if (step.question == Question::none) {
+    return;
+  }
+  const FlowTuple& tuple = step.question == Question::packet
+                               ? step.packet.tuple
+                               : conntrack.entry(step.found.index).tuple;
+  step.slot =
+      tuple.family == Family::v4 ? questions4.ask(key4_of(tuple)) : questions6.ask(key6_of(tuple));
+}
+
+Verdict Pipeline::State::answer(const Burst& burst, const Step& step, Question question) {
+  // Flows that were added in this burst are of its epoch, so a question about a flow can only be
+  // the one that was asked before.
+  const FlowTuple& tuple =
+      question == Question::packet ? step.packet.tuple : conntrack.entry(step.found.index).tuple;
+  if (step.question == question) {
+    return tuple.family == Family::v4 ? questions4.answers[step.slot]
+                                      : questions6.answers[step.slot];
+  }
+  // Rare: an earlier packet of this burst ended the flow that was found for this one.
+  Verdict verdict;
+  if (tuple.family == Family::v4) {
+    const Key4 key = key4_of(tuple);
+    classifier::lookup(*burst.generation.table, std::span(&key, 1), std::span(&verdict, 1));
+  } else {
+    const Key6 key = key6_of(tuple);
+    classifier::lookup(*burst.generation.table, std::span(&key, 1), std::span(&verdict, 1));
+  }
+  return verdict;
+}
+
+Outcome Pipeline::State::settle(const Burst& burst, Step& step) {
+  const Packet& packet = step.packet;
+  if (packet.kind == Kind::drop) {
+    return dropped(packet, packet.reason);
+  }
+  if (packet.kind == Kind::link) {
+    return {
+        .action = Outcome::Action::link, .reason = DropReason::none, .l3_offset = packet.l3_offset};
+  }
+  if (packet.kind != Kind::stateless && conntrack.version() != burst.conntrack_version) {
+    step.found = conntrack.find(packet.tuple, packet.answer, step.hash, burst.now_ns);
+  }
+  const Question question = question_of(step, burst.generation.epoch);
+  Outcome outcome = question == Question::packet || !step.found
+                        ? settle_unknown(burst, step, question)
+                        : settle_known(burst, step, question);
+  outcome.judged = question != Question::none;
+  return outcome;
+}
+
+/// A packet that stands for itself: stateless, of no known flow, or beginning one anew.
+Outcome Pipeline::State::settle_unknown(const Burst& burst, Step& step, Question question) {
+  const Packet& packet = step.packet;
+  if (question == Question::none) {
+    return dropped(packet, DropReason::not_a_new_flow);
+  }
+  const Verdict verdict = answer(burst, step, question);
+  if (!verdict.allowed()) {
+    Outcome outcome = dropped(packet, DropReason::policy_denied);
+    outcome.verdict = verdict;
+    return outcome;
+  }
+  if (packet.kind == Kind::stateless) {
+    return forwarded(packet, verdict, false);
+  }
+  if (step.found) {
+    if (conntrack.entry(step.found.index).state != FlowState::closing) {
+      // Both ends open the same connection at once, and policy allows either to: one flow.
+      conntrack.touch(step.found, packet.event, burst.now_ns);
+      return forwarded(packet, verdict, false);
+    }
+    conntrack.remove(step.found.index);
+  }
+  const std::uint32_t index = conntrack.insert({.tuple = packet.tuple,
+                                                .event = packet.event,
+                                                .verdict = verdict,
+                                                .epoch = burst.generation.epoch},
+                                               step.hash,
+                                               burst.now_ns);
+  if (index == Conntrack::kNoEntry) {
+    Outcome outcome = dropped(packet, DropReason::conntrack_full);
+    outcome.verdict = verdict;
+    return outcome;
+  }
+  counters.flows_created.add();
+  return forwarded(packet, verdict, false);
+}
+
+/// A packet of a known flow, or an error about one.
+Outcome Pipeline::State::settle_known(const Burst& burst, Step& step, Question question) {
+  const Packet& packet = step.packet;
+  FlowEntry& flow = conntrack.entry(step.found.index);
+  if (question == Question::flow) {
+    counters.revalidated.add();
+    flow.verdict = answer(burst, step, question);
+    flow.epoch = burst.generation.epoch;
+    if (!flow.verdict.allowed()) {
+      Outcome outcome = dropped(packet, DropReason::policy_denied);
+      outcome.verdict = flow.verdict;
+      conntrack.remove(step.found.index);
+      return outcome;
+    }
+  }
+  if (packet.kind == Kind::related) {
+    // An error neither keeps a flow alive nor moves it on, and goes against the quoted packet.
+    return forwarded(packet, flow.verdict, !step.found.is_reply);
+  }
+  conntrack.touch(step.found, packet.event, burst.now_ns);
+  return forwarded(packet, flow.verdict, step.found.is_reply);
+}
+
+/// Rule hits: each packet that was judged counts once for the rule that decided its source's egress
+/// and once for the rule that decided its destination's ingress, whatever they decided.
+void Pipeline::State::count(std::span<const Frame> frames,
+                            std::span<const Outcome> outcomes,
+                            std::span<std::uint64_t> rule_hits) {
+  std::uint64_t bytes = 0;
+  std::array<std::uint64_t, 3> actions{};
+  std::uint64_t replies = 0;
+  std::uint64_t judged = 0;
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const Outcome& outcome = outcomes[i];
+    bytes += std::max(frames[i].length, frames[i].wire_length);
+    ++actions[static_cast<std::size_t>(outcome.action)];
+    if (outcome.action == Outcome::Action::drop) {
+      counters.drops[static_cast<std::size_t>(outcome.reason)].add();
+    }
+    replies += outcome.is_reply ? 1 : 0;
+    if (outcome.judged) {
+      ++judged;
+      count_hit(rule_hits, outcome.verdict.egress.rule());
+      count_hit(rule_hits, outcome.verdict.ingress.rule());
+    }
+  }
+  counters.packets.add(frames.size());
+  counters.bytes.add(bytes);
+  counters.forwarded.add(actions[static_cast<std::size_t>(Outcome::Action::forward)]);
+  counters.dropped.add(actions[static_cast<std::size_t>(Outcome::Action::drop)]);
+  counters.link.add(actions[static_cast<std::size_t>(Outcome::Action::link)]);
+  counters.replies.add(replies);
+  counters.judged.add(judged);
+  count_flows();
+}
+
+void Pipeline::State::count_flows() {
+  counters.flows.set(conntrack.size());
+  counters.flows_expired.set(conntrack.expired());
+  counters.flows_evicted.set(conntrack.evicted());
 }
 
 }  // namespace portcullis::dataplane

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#include "dataplane/flow_state.h"
+
+namespace portcullis::dataplane {
+namespace {
+
+using enum FlowState;
+using Event = Packet::Event;
+
+FlowProgress advance_connected(FlowProgress progress, Event event, bool is_reply) {
+  if (event == Event::abort) {
+    progress.state = closing;
+    return progress;
+  }
+  if (event == Event::finish) {
+    (is_reply ? progress.finished_reply : progress.finished_original) = true;
+    if (progress.finished_reply && progress.finished_original) {
+      progress.state = closing;
+      return progress;
+    }
+  }
+  if (progress.state == opening && is_reply && (event == Event::accept || event == Event::begin)) {
+    progress.state = accepted;
+  } else if (progress.state == accepted && !is_reply && event != Event::begin) {
+    progress.state = established;
+  }
+  return progress;
+}
+
+}  // namespace
+
+FlowProgress advance(FlowProgress progress,
+                     std::uint8_t protocol,
+                     Event event,
+                     bool is_reply) noexcept {
+  if (is_connected(protocol)) {
+    return advance_connected(progress, event, is_reply);
+  }
+  if (is_reply) {
+    progress.state = established;
+  }
+  return progress;
+}
+
+FlowProgress begin(std::uint8_t protocol, Event event) noexcept {
+  // A connection picked up in mid-stream has both ends' consent already.
+  const bool in_midstream = is_connected(protocol) && event != Event::begin;
+  return {.state = in_midstream ? established : opening,
+          .finished_original = event == Event::finish};
+}
+
+FlowTimeouts::FlowTimeouts(const config::Conntrack& config) {
+  const auto ns = [](std::uint32_t seconds) { return seconds * std::uint64_t{1'000'000'000}; };
+  const std::uint64_t closing_ns = ns(config.tcp_closing_timeout_s);
+  const std::uint64_t syn_ns = ns(config.tcp_syn_timeout_s);
+  const std::uint64_t sctp_ns = ns(config.sctp_timeout_s);
+  tcp_ = {0, syn_ns, syn_ns, ns(config.tcp_established_timeout_s), closing_ns};
+  sctp_ = {0, sctp_ns, sctp_ns, sctp_ns, closing_ns};
+  icmp_ns_ = ns(config.icmp_timeout_s);
+  datagram_ns_ = ns(config.udp_timeout_s);
+}
+
+std::uint64_t FlowTimeouts::of(std::uint8_t protocol, FlowState state) const noexcept {
+  switch (protocol) {
+    case classifier::kProtocolTcp:
+      return tcp_[static_cast<std::size_t>(state)];
+    case classifier::kProtocolSctp:
+      return sctp_[static_cast<std::size_t>(state)];
+    case classifier::kProtocolIcmp:
+    case classifier::kProtocolIcmpv6:
+      return icmp_ns_;
+    default:
+      return datagram_ns_;
+  }
+}
+
+}  // namespace portcullis::dataplane

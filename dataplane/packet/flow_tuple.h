@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// FlowTuple: who talks to whom, as the flow table keeps it; and the lookup keys made from it.
+// Units: addresses in network byte order, ports in host order.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/ip.h"
+#include "classifier/key.h"
+
+namespace portcullis::dataplane {
+
+using AddressBytes = std::array<std::uint8_t, 16>;
+
+/// | src 16 | dst 16 | src_port 2 | dst_port 2 | protocol 1 | family 1 |
+/// IPv4 addresses use the first four bytes, the rest is zero. Protocols without ports have 0.
+/// ICMP queries: src is always the asker, src_port the identifier, dst_port the request's
+/// type << 8 | code. A reply has the tuple of its request; so the two directions of a ping never
+/// look alike, whatever identifiers both ends choose.
+struct FlowTuple {
+  AddressBytes src{};
+  AddressBytes dst{};
+  std::uint16_t src_port = 0;
+  std::uint16_t dst_port = 0;
+  std::uint8_t protocol = 0;
+  Family family = Family::v4;
+
+  friend bool operator==(const FlowTuple&, const FlowTuple&) = default;
+};
+static_assert(sizeof(FlowTuple) == 38);
+
+constexpr bool is_icmp(std::uint8_t protocol) {
+  return protocol == classifier::kProtocolIcmp || protocol == classifier::kProtocolIcmpv6;
+}
+
+/// The other direction of the same flow. REQUIRES: !is_icmp(tuple.protocol).
+constexpr FlowTuple reversed(const FlowTuple& tuple) {
+  return {.src = tuple.dst,
+          .dst = tuple.src,
+          .src_port = tuple.dst_port,
+          .dst_port = tuple.src_port,
+          .protocol = tuple.protocol,
+          .family = tuple.family};
+}
+
+constexpr std::uint32_t v4_of(const AddressBytes& bytes) {
+  return (std::uint32_t{bytes[0]} << 24U) | (std::uint32_t{bytes[1]} << 16U) |
+         (std::uint32_t{bytes[2]} << 8U) | std::uint32_t{bytes[3]};
+}
+
+namespace flow_tuple_detail {
+template <typename Key>
+constexpr Key with_ports(Key key, const FlowTuple& tuple) {
+  key.protocol = tuple.protocol;
+  if (is_icmp(tuple.protocol)) {
+    key.icmp = tuple.dst_port;
+  } else {
+    key.src_port = tuple.src_port;
+    key.dst_port = tuple.dst_port;
+  }
+  return key;
+}
+}  // namespace flow_tuple_detail
+
+/// What the classifier is asked about a flow, in the flow's own direction.
+constexpr classifier::Key4 key4_of(const FlowTuple& tuple) {
+  return flow_tuple_detail::with_ports(
+      classifier::Key4{.src = v4_of(tuple.src), .dst = v4_of(tuple.dst)}, tuple);
+}
+constexpr classifier::Key6 key6_of(const FlowTuple& tuple) {
+  return flow_tuple_detail::with_ports(classifier::Key6{.src = tuple.src, .dst = tuple.dst}, tuple);
+}
+
+}  // namespace portcullis::dataplane

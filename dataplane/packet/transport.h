@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Reads what IP carries: TCP, UDP, SCTP, ICMP queries and errors, and the packets that errors
+// quote. Thread: any; pure functions on bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "dataplane/packet/parse.h"
+
+namespace portcullis::dataplane {
+
+/// The payload of an IP packet. `length` is what IP says, `captured` what lies at `data`.
+/// Invariant: captured <= length.
+struct Payload {
+  const std::uint8_t* data = nullptr;
+  std::size_t captured = 0;
+  std::size_t length = 0;
+};
+
+/// Where the extension chain of an IPv6 packet ends.
+struct UpperLayer {
+  DropReason reason = DropReason::none;  // Else the chain is not to be followed.
+  std::uint8_t protocol = 0;
+  Payload payload;
+};
+
+/// Walks at most limits::kIpv6ExtensionsMax headers. `payload` begins behind the fixed header.
+UpperLayer walk_extensions(std::uint8_t next, Payload payload) noexcept;
+
+/// Completes kind, event, ports, icmp and flags of a packet whose addresses, family and protocol
+/// are known. REQUIRES: packet.tuple has them.
+/// Errors: the reason to drop; DropReason::none where the packet is now whole.
+DropReason read_transport(Payload payload, Packet& packet) noexcept;
+
+}  // namespace portcullis::dataplane

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#include "dataplane/source_guard.h"
+
+#include <algorithm>
+
+#include "dataplane/packet/neighbour.h"
+
+namespace portcullis::dataplane {
+namespace {
+
+bool is_unspecified(const IpAddress& address) {
+  return address.bytes == AddressBytes{};
+}
+
+bool is_link_local6(const IpAddress& address) {
+  return address.family == Family::v6 && address.bytes[0] == 0xfe &&
+         (address.bytes[1] & 0xc0U) == 0x80;
+}
+
+}  // namespace
+
+SourceGuard::SourceGuard(std::span<const std::vector<IpAddress>> sources)
+    : sources_(sources.begin(), sources.end()) {}
+
+bool SourceGuard::holds(std::size_t port, const IpAddress& address) const noexcept {
+  const std::vector<IpAddress>& own = sources_[port];
+  return std::find(own.begin(), own.end(), address) != own.end();
+}
+
+bool SourceGuard::allows_link(std::size_t port,
+                              const Packet& packet,
+                              std::span<const std::uint8_t> frame) const noexcept {
+  const IpAddress source{packet.tuple.family, packet.source};
+  const auto may_claim = [&](const IpAddress& address) {
+    return is_link_local6(address) || holds(port, address);
+  };
+  if (!is_unspecified(source) && !may_claim(source)) {
+    return false;
+  }
+  const auto message = packet.tuple.family == Family::v4 ? read_arp(frame, packet.l3_offset)
+                                                         : read_nd(frame, packet.l3_offset);
+  return !message || message->kind != NeighbourMessage::Kind::advertisement ||
+         may_claim(message->target);
+}
+
+bool SourceGuard::allows(std::size_t port,
+                         const Packet& packet,
+                         std::span<const std::uint8_t> frame) const noexcept {
+  if (port >= sources_.size() || sources_[port].empty()) {
+    return true;
+  }
+  if (packet.kind == Packet::Kind::link) {
+    return allows_link(port, packet, frame);
+  }
+  const IpAddress source{packet.tuple.family, packet.source};
+  // parse() lets the unspecified IPv4 source through for DHCP requests alone.
+  return holds(port, source) || (source.family == Family::v4 && is_unspecified(source));
+}
+
+}  // namespace portcullis::dataplane

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Which source addresses a port may use: a pod's port speaks for that pod's addresses only.
+// Thread: immutable after construction.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/ip.h"
+#include "dataplane/packet/parse.h"
+
+namespace portcullis::dataplane {
+
+class SourceGuard {
+ public:
+  /// Per port the addresses it may use; an empty list, and a port beyond the lists, allows any.
+  explicit SourceGuard(std::span<const std::vector<IpAddress>> sources);
+
+  /// True when the port may send this packet. Beyond the port's addresses these pass: a DHCP
+  /// request from 0.0.0.0, and link packets (neighbour discovery, group membership, ARP) from the
+  /// unspecified or a link-local address. An advertisement must speak for an address of the port,
+  /// or a link-local one: else a pod could take another's traffic by claiming its address.
+  /// REQUIRES: packet.kind != drop; `frame` is what was parsed.
+  [[nodiscard]] bool allows(std::size_t port,
+                            const Packet& packet,
+                            std::span<const std::uint8_t> frame) const noexcept;
+
+ private:
+  [[nodiscard]] bool holds(std::size_t port, const IpAddress& address) const noexcept;
+  [[nodiscard]] bool allows_link(std::size_t port,
+                                 const Packet& packet,
+                                 std::span<const std::uint8_t> frame) const noexcept;
+
+  std::vector<std::vector<IpAddress>> sources_;
+};
+
+}  // namespace portcullis::dataplane
