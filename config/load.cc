@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::size_t kFileBytesMax = std::size_t{1} << 20U;
 constexpr std::uint32_t kCpuMax = 1023;
-constexpr std::uint32_t kTimeoutMax_s = 30 * 24 * 3600;
+constexpr std::uint32_t kTimeoutMaxSeconds = 30 * 24 * 3600;
 
 /// Collects problems with their places, to be put in order at the end.
 class Problems {
@@ -274,14 +274,17 @@ constexpr std::array<Key<Ct>, 9> kConntrackKeys{{
     {"flows_max", [](Ct& s, const Value& v) { v.read(s.flows_max, 64, 67'108'864); }},
     {"established", [](Ct& s, const Value& v) { v.read(s.established, kEstablished); }},
     {"tcp_syn_timeout_s",
-     [](Ct& s, const Value& v) { v.read(s.tcp_syn_timeout_s, 1, kTimeoutMax_s); }},
+     [](Ct& s, const Value& v) { v.read(s.tcp_syn_timeout_s, 1, kTimeoutMaxSeconds); }},
     {"tcp_established_timeout_s",
-     [](Ct& s, const Value& v) { v.read(s.tcp_established_timeout_s, 1, kTimeoutMax_s); }},
+     [](Ct& s, const Value& v) { v.read(s.tcp_established_timeout_s, 1, kTimeoutMaxSeconds); }},
     {"tcp_closing_timeout_s",
-     [](Ct& s, const Value& v) { v.read(s.tcp_closing_timeout_s, 1, kTimeoutMax_s); }},
-    {"udp_timeout_s", [](Ct& s, const Value& v) { v.read(s.udp_timeout_s, 1, kTimeoutMax_s); }},
-    {"sctp_timeout_s", [](Ct& s, const Value& v) { v.read(s.sctp_timeout_s, 1, kTimeoutMax_s); }},
-    {"icmp_timeout_s", [](Ct& s, const Value& v) { v.read(s.icmp_timeout_s, 1, kTimeoutMax_s); }},
+     [](Ct& s, const Value& v) { v.read(s.tcp_closing_timeout_s, 1, kTimeoutMaxSeconds); }},
+    {"udp_timeout_s",
+     [](Ct& s, const Value& v) { v.read(s.udp_timeout_s, 1, kTimeoutMaxSeconds); }},
+    {"sctp_timeout_s",
+     [](Ct& s, const Value& v) { v.read(s.sctp_timeout_s, 1, kTimeoutMaxSeconds); }},
+    {"icmp_timeout_s",
+     [](Ct& s, const Value& v) { v.read(s.icmp_timeout_s, 1, kTimeoutMaxSeconds); }},
     {"tcp_loose", [](Ct& s, const Value& v) { v.read(s.tcp_loose); }},
 }};
 
@@ -353,7 +356,8 @@ void read_section(const toml::node& node,
                  fmt::format("{0} must be a table, not {1}; write [{0}]", path, kind_of(node)));
     return;
   }
-  for (const auto& [name, value] : *table) {
+  for (const auto& [written, value] : *table) {
+    const toml::key& name = written;  // clang 14 captures no structured binding.
     const auto key = std::find_if(
         keys.begin(), keys.end(), [&](const Key<Section>& k) { return k.name == name.str(); });
     const std::string full = fmt::format("{}.{}", path, name.str());
