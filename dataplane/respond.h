@@ -55,15 +55,19 @@ enum class IcmpError : std::uint8_t {
   packet_too_big,       // IPv4: fragmentation needed.
 };
 
-/// An error back to the sender of `frame`, quoting it, from `speaker` (an address of its family).
-/// `mtu` is written for packet_too_big only.
+/// Who sends an error. The address is of the family of the offending packet.
+struct ErrorSource {
+  Speaker speaker;
+  std::uint16_t mtu = 0;  // Written for packet_too_big only.
+};
+
+/// An error back to the sender of `frame`, quoting it.
 /// 0 where RFC 1812 and RFC 4443 forbid an error: about an ICMP error, to a multicast or broadcast
 /// frame or address, to a source that is not one host, about a later fragment.
 std::size_t icmp_error(std::span<const std::uint8_t> frame,
                        std::size_t l3_offset,
                        IcmpError error,
-                       const Speaker& speaker,
-                       std::uint16_t mtu,
+                       const ErrorSource& source,
                        std::span<std::uint8_t> out) noexcept;
 
 }  // namespace portcullis::dataplane
