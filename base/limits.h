@@ -23,6 +23,12 @@ inline constexpr std::size_t kManifestBytesMax = 256U << 20U;
 inline constexpr std::size_t kScalarBytesMax = 1U << 20U;
 inline constexpr std::size_t kNestingMax = 100;
 inline constexpr std::size_t kAliasExpansionMax = 100'000;
+/// Values (keys, scalars, lists, maps) a manifest may hold whatever its size, and bytes of text it
+/// must have for each value beyond that: real objects have more, "[1,1,1,1" has less.
+inline constexpr std::size_t kManifestValuesFree = 4'000'000;
+inline constexpr std::size_t kManifestBytesPerValue = 6;
+/// Diagnostics kept of one load; the rest is counted.
+inline constexpr std::size_t kDiagnosticsMax = 1000;
 
 /// Revisions kept for rollback.
 inline constexpr std::size_t kHistoryMax = 32;

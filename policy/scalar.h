@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// What the text of a manifest may hold, and what an unquoted word in it means.
+// Thread: pure functions.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "policy/tree.h"
+
+namespace portcullis::policy {
+
+/// What a plain (unquoted) scalar means to Kubernetes: YAML 1.1 as go-yaml reads it, where yes, no,
+/// on, off, y and n are booleans too, and dates stay strings.
+Value::Kind resolve_plain(std::string_view text);
+
+/// The first byte that no text may hold: part of a broken UTF-8 sequence, NUL, a control character.
+std::optional<Problem> find_binary(std::string_view text);
+
+}  // namespace portcullis::policy
