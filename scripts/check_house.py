@@ -325,8 +325,6 @@ def documents(tree):
 
 def missing_files(tree, path, number, quoted):
     for name in braces_expanded(quoted):
-        if re.search(r"\b(FOLDER|FILE|NAME|KIND)\b", name):
-            continue  # A placeholder.
         full = os.path.join(tree.root, name)
         if not os.path.exists(full) and not ("*" in name and glob.glob(full)):
             yield path, number, f"there is no {name}; mend the document"
