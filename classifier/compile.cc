@@ -1,86 +1,107 @@
 // SPDX-License-Identifier: MIT
-// RuleSet -> Table.
+// RuleSet -> Table, step by step: check, classes, matrices, address maps, one allocation.
 #include "classifier/compile.h"
 
-#include <string>
-#include <unordered_map>
-#include <utility>
+#include <array>
+#include <span>
+#include <vector>
 
 #include <fmt/format.h>
 
-#include "base/digest.h"
-#include "classifier/table_body.h"
+#include "classifier/address_map.h"
+#include "classifier/check_rules.h"
+#include "classifier/classes.h"
+#include "classifier/matrix.h"
 
 namespace portcullis::classifier {
 namespace {
 
-Result<void> check_addresses(const RuleSet& rules) {
-  std::unordered_map<IpAddress, std::size_t> owners;
-  for (std::size_t i = 0; i < rules.endpoints.size(); ++i) {
-    for (const IpAddress& address : rules.endpoints[i].addresses) {
-      const auto [owner, added] = owners.emplace(address, i);
-      if (!added && owner->second != i) {
-        return fail(fmt::format("address {} is owned by endpoints {} and {}; give it to one",
-                                to_string(address),
-                                owner->second,
-                                i));
-      }
-    }
+struct ClassRecords {
+  std::vector<SourceRecord> sources;
+  std::vector<DestinationRecord> destinations;
+};
+
+ClassRecords records_of(const Classes& classes,
+                        const std::vector<RowPlace>& egress,
+                        const std::vector<RowPlace>& ingress) {
+  ClassRecords records;
+  for (const ClassRoles& roles : classes.classes) {
+    const std::uint32_t is_workload = roles.egress_row >= kRowsWithoutSubject ? 1 : 0;
+    records.sources.push_back({.egress_spans = egress[roles.egress_row].spans,
+                               .egress_outcomes = egress[roles.egress_row].outcomes,
+                               .ingress_column = roles.ingress_column,
+                               .is_workload = is_workload});
+    records.destinations.push_back({.ingress_spans = ingress[roles.ingress_row].spans,
+                                    .ingress_outcomes = ingress[roles.ingress_row].outcomes,
+                                    .egress_column = roles.egress_column,
+                                    .is_workload = is_workload});
   }
-  return {};
+  return records;
 }
 
-std::string content_digest(const RuleSet& rules) {
-  Digest digest;
-  const auto add_prefix = [&](const Prefix& prefix) { digest.add(to_string(prefix)); };
-  digest.add(static_cast<std::uint64_t>(rules.default_mode));
-  for (const Prefix& prefix : rules.pod_cidrs) {
-    add_prefix(prefix);
+template <typename Record>
+std::span<const std::byte> bytes_of(const std::vector<Record>& records) {
+  return std::as_bytes(std::span(records));
+}
+
+Result<std::unique_ptr<const Table>> assemble(const Header& header,
+                                              const AddressMaps& maps,
+                                              const ClassRecords& records,
+                                              const Matrix& matrix,
+                                              std::size_t bytes_max) {
+  const std::vector<std::byte> tiles = matrix.tile_bytes();
+  const Outcomes& outcomes = matrix.outcomes();
+  const std::array<std::span<const std::byte>, kPartCount> parts{
+      bytes_of(maps.root_v4),
+      bytes_of(maps.nodes_v4),
+      bytes_of(maps.hosts_v6),
+      bytes_of(maps.nodes_v6),
+      bytes_of(maps.owners_v4),
+      bytes_of(records.sources),
+      bytes_of(records.destinations),
+      bytes_of(matrix.spans().words()),
+      tiles,
+      bytes_of(matrix.outcome_words().words()),
+      bytes_of(outcomes.lines().words()),
+      bytes_of(outcomes.forks().words()),
+  };
+  std::array<std::size_t, kPartCount> sizes{};
+  for (std::size_t i = 0; i < kPartCount; ++i) {
+    sizes[i] = parts[i].size();
   }
-  for (const Endpoint& endpoint : rules.endpoints) {
-    digest.add(static_cast<std::uint64_t>(endpoint.kind)).add(endpoint.node);
-    for (const IpAddress& address : endpoint.addresses) {
-      digest.add(to_string(address));
-    }
+  const std::size_t total = Table::assembled_bytes(sizes);
+  if (total > bytes_max) {
+    return fail(
+        fmt::format("the table of {} classes takes {} bytes (address maps {}, matrices {}), more "
+                    "than its limit of {}; raise the limit",
+                    header.class_count,
+                    total,
+                    maps.bytes(),
+                    matrix.bytes(),
+                    bytes_max));
   }
-  for (const AddressSet& set : rules.sets) {
-    digest.add(std::uint64_t{set.everything}).add(set.endpoints.size());
-    for (const EndpointIndex endpoint : set.endpoints) {
-      digest.add(std::uint64_t{endpoint});
-    }
-    for (const Block& block : set.blocks) {
-      add_prefix(block.cidr);
-      digest.add(block.except.size());
-      for (const Prefix& prefix : block.except) {
-        add_prefix(prefix);
-      }
-    }
-  }
-  for (const PortSet& ports : rules.port_sets) {
-    digest.add(std::uint64_t{ports.everything}).add(ports.ranges.size());
-    for (const PortRange& range : ports.ranges) {
-      digest.add((std::uint64_t{range.protocol} << 32U) | (std::uint64_t{range.first} << 16U) |
-                 range.last);
-    }
-  }
-  for (const Rule& rule : rules.rules) {
-    digest.add(static_cast<std::uint64_t>(rule.direction))
-        .add(static_cast<std::uint64_t>(rule.tier))
-        .add(static_cast<std::uint64_t>(rule.action))
-        .add(std::uint64_t{rule.subjects})
-        .add(std::uint64_t{rule.peers})
-        .add(std::uint64_t{rule.ports});
-  }
-  return digest.finish();
+  return Table::assemble(header, parts);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const CompileOptions&) {
-  PORTCULLIS_TRY_VOID(check_addresses(rules));
-  auto body = std::make_unique<Table::Body>(rules);
-  body->digest = content_digest(rules);
-  return std::make_unique<const Table>(std::move(body));
+Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const CompileOptions& options) {
+  const std::size_t bytes_max = options.table_bytes_max;
+  PORTCULLIS_TRY_VOID(check_rules(rules));
+  const Classes classes = find_classes(rules);
+  PORTCULLIS_TRY(const AddressMaps maps, map_addresses(rules, classes, bytes_max));
+  Matrix matrix(rules, bytes_max - maps.bytes());
+  PORTCULLIS_TRY(const auto egress, matrix.add(Direction::egress, classes.half(Direction::egress)));
+  PORTCULLIS_TRY(const auto ingress,
+                 matrix.add(Direction::ingress, classes.half(Direction::ingress)));
+  const ClassRecords records = records_of(classes, egress, ingress);
+  const Header header{
+      .class_count = static_cast<std::uint32_t>(classes.classes.size()),
+      .cell_shift = matrix.cell_shift(),
+      .hosts_v6_mask = static_cast<std::uint32_t>(maps.hosts_v6.size() - 1),
+      .owners_v4_mask = static_cast<std::uint32_t>(maps.owners_v4.size() - 1),
+  };
+  return assemble(header, maps, records, matrix, bytes_max);
 }
 
 }  // namespace portcullis::classifier

@@ -1,45 +1,99 @@
 // SPDX-License-Identifier: MIT
 #include "classifier/lookup.h"
 
-#include "classifier/table_body.h"
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "classifier/kernels.h"
 
 namespace portcullis::classifier {
+namespace {
+
+/// In order of preference, best first.
+constexpr std::array<const KernelEntry*, 1> kKernels{&kScalarKernel};
+
+const KernelEntry* best_kernel() {
+  const auto runs_here = [](const KernelEntry* kernel) { return supported(kernel->isa); };
+  return *std::ranges::find_if(kKernels, runs_here);
+}
+
+Result<const KernelEntry*> kernel_for(Isa isa) {
+  if (!supported(isa)) {
+    return fail(fmt::format(
+        "this processor lacks {}; the best it has is {}", to_string(isa), to_string(best_isa())));
+  }
+  const auto found = std::ranges::find(kKernels, isa, &KernelEntry::isa);
+  if (found == kKernels.end()) {
+    return fail(fmt::format("no {} kernel is built; the best there is is {}",
+                            to_string(isa),
+                            to_string(best_kernel()->isa)));
+  }
+  return *found;
+}
+
+/// What PORTCULLIS_ISA asks for, else the best.
+const KernelEntry* kernel_at_start() {
+  const char* wanted = std::getenv("PORTCULLIS_ISA");  // Before main: nothing else runs yet.
+  if (wanted == nullptr || *wanted == '\0') {
+    return best_kernel();
+  }
+  const auto kernel = parse_isa(wanted).and_then(kernel_for);
+  if (!kernel) {
+    log::warn("PORTCULLIS_ISA is not followed: {}", to_string(kernel.error()));
+    return best_kernel();
+  }
+  return *kernel;
+}
+
+/// Written at start and by force_isa() only, before any worker starts.
+std::atomic<const KernelEntry*> current_kernel{kernel_at_start()};
+
+const KernelEntry& kernel() noexcept {
+  return *current_kernel.load(std::memory_order_relaxed);
+}
+
+}  // namespace
 
 void lookup(const Table& table, std::span<const Key4> keys, std::span<Verdict> verdicts) noexcept {
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    verdicts[i] = lookup(table,
-                         Flow{.src = IpAddress::from_v4(keys[i].src),
-                              .dst = IpAddress::from_v4(keys[i].dst),
-                              .protocol = keys[i].protocol,
-                              .src_port = keys[i].src_port,
-                              .dst_port = keys[i].dst_port});
+  for (std::size_t i = 0; i < keys.size(); i += limits::kBurstMax) {
+    const std::size_t n = std::min(limits::kBurstMax, keys.size() - i);
+    kernel().lookup_v4(table.view(), keys.data() + i, n, verdicts.data() + i);
   }
 }
 
 void lookup(const Table& table, std::span<const Key6> keys, std::span<Verdict> verdicts) noexcept {
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    verdicts[i] = lookup(table,
-                         Flow{.src = IpAddress::from_v6(keys[i].src),
-                              .dst = IpAddress::from_v6(keys[i].dst),
-                              .protocol = keys[i].protocol,
-                              .src_port = keys[i].src_port,
-                              .dst_port = keys[i].dst_port});
+  for (std::size_t i = 0; i < keys.size(); i += limits::kBurstMax) {
+    const std::size_t n = std::min(limits::kBurstMax, keys.size() - i);
+    kernel().lookup_v6(table.view(), keys.data() + i, n, verdicts.data() + i);
   }
 }
 
 Verdict lookup(const Table& table, const Flow& flow) noexcept {
-  return table.body().matcher.lookup(flow);
+  Verdict verdict;
+  if (flow.src.family == Family::v4) {
+    const Key4 key = key4_of(flow);
+    kernel().lookup_v4(table.view(), &key, 1, &verdict);
+  } else {
+    const Key6 key = key6_of(flow);
+    kernel().lookup_v6(table.view(), &key, 1, &verdict);
+  }
+  return verdict;
 }
 
 Result<void> force_isa(Isa isa) {
-  if (isa != Isa::scalar) {
-    return fail("no kernel is built for '" + std::string(to_string(isa)) + "'; use scalar");
-  }
+  PORTCULLIS_TRY(const KernelEntry* forced, kernel_for(isa));
+  current_kernel.store(forced, std::memory_order_relaxed);
   return {};
 }
 
 Isa current_isa() noexcept {
-  return Isa::scalar;
+  return kernel().isa;
 }
 
 }  // namespace portcullis::classifier

@@ -1,21 +1,118 @@
 // SPDX-License-Identifier: MIT
 #include "classifier/table.h"
 
-#include <utility>
+#include <cstdlib>
+#include <cstring>
 
-#include "classifier/table_body.h"
+#include "base/check.h"
+#include "base/digest.h"
 
 namespace portcullis::classifier {
+namespace {
 
-Table::Table(std::unique_ptr<const Body> body) : body_(std::move(body)) {}
-Table::~Table() = default;
+constexpr std::size_t kAlignment = 64;
+/// Readable bytes after the last part, so that a cell may be loaded as four bytes.
+constexpr std::size_t kTailBytes = 64;
 
-std::string Table::digest() const {
-  return body_->digest;
+constexpr std::size_t aligned(std::size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-const TableSizes& Table::sizes() const {
-  return body_->sizes;
+const Header& header_of(const std::byte* bytes) {
+  return *reinterpret_cast<const Header*>(bytes);
+}
+
+template <typename Record>
+const Record* records(const std::byte* bytes, Part part) {
+  const auto place = header_of(bytes).parts[static_cast<std::size_t>(part)];
+  return reinterpret_cast<const Record*>(bytes + place.offset);
+}
+
+}  // namespace
+
+Table::~Table() = default;
+
+void Table::Free::operator()(std::byte* bytes) const noexcept {
+  std::free(bytes);
+}
+
+std::string Table::digest() const {
+  return Digest().add(bytes()).finish();
+}
+
+std::span<const std::byte> Table::bytes() const {
+  return {bytes_.get(), header_of(bytes_.get()).total_bytes};
+}
+
+std::size_t Table::assembled_bytes(const std::array<std::size_t, kPartCount>& part_bytes) {
+  std::size_t total = aligned(sizeof(Header));
+  for (const std::size_t bytes : part_bytes) {
+    total += aligned(bytes);
+  }
+  return total + kTailBytes;
+}
+
+std::unique_ptr<const Table> Table::assemble(
+    Header header, const std::array<std::span<const std::byte>, kPartCount>& parts) {
+  std::size_t offset = aligned(sizeof(Header));
+  for (std::size_t i = 0; i < kPartCount; ++i) {
+    header.parts[i] = {.offset = offset, .bytes = parts[i].size()};
+    offset += aligned(parts[i].size());
+  }
+  header.total_bytes = offset + kTailBytes;
+
+  std::unique_ptr<Table> table(new Table);
+  table->bytes_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, header.total_bytes)));
+  PORTCULLIS_CHECK(table->bytes_ != nullptr);
+  std::memset(table->bytes_.get(), 0, header.total_bytes);  // Padding is part of the digest.
+  std::memcpy(table->bytes_.get(), &header, sizeof(header));
+  for (std::size_t i = 0; i < kPartCount; ++i) {
+    if (!parts[i].empty()) {
+      std::memcpy(table->bytes_.get() + header.parts[i].offset, parts[i].data(), parts[i].size());
+    }
+  }
+  table->read_view();
+  table->read_sizes();
+  return table;
+}
+
+void Table::read_view() {
+  const std::byte* bytes = bytes_.get();
+  const Header& header = header_of(bytes);
+  view_.root_v4 = records<std::uint32_t>(bytes, Part::root_v4);
+  view_.nodes_v4 = records<std::uint32_t>(bytes, Part::nodes_v4);
+  view_.hosts_v6 = records<Host6>(bytes, Part::hosts_v6);
+  view_.nodes_v6 = records<std::uint32_t>(bytes, Part::nodes_v6);
+  view_.owners_v4 = records<Owner4>(bytes, Part::owners_v4);
+  view_.sources = records<SourceRecord>(bytes, Part::sources);
+  view_.destinations = records<DestinationRecord>(bytes, Part::destinations);
+  view_.spans = records<Span>(bytes, Part::spans);
+  view_.tiles = records<std::uint8_t>(bytes, Part::tiles);
+  view_.outcomes = records<std::uint32_t>(bytes, Part::outcomes);
+  view_.lines = records<PortLine>(bytes, Part::lines);
+  view_.forks = records<Fork>(bytes, Part::forks);
+  view_.hosts_v6_mask = header.hosts_v6_mask;
+  view_.owners_v4_mask = header.owners_v4_mask;
+  view_.cell_shift = header.cell_shift;
+  view_.cell_mask = header.cell_shift == 0 ? 0xffU : 0xffffU;
+}
+
+void Table::read_sizes() {
+  const Header& header = header_of(bytes_.get());
+  const auto bytes_of = [&](Part part) {
+    return static_cast<std::size_t>(header.parts[static_cast<std::size_t>(part)].bytes);
+  };
+  sizes_.total = header.total_bytes;
+  sizes_.address_map_v4 = bytes_of(Part::root_v4) + bytes_of(Part::nodes_v4);
+  sizes_.address_map_v6 = bytes_of(Part::hosts_v6) + bytes_of(Part::nodes_v6);
+  sizes_.port_map = bytes_of(Part::lines);
+  sizes_.matrices = bytes_of(Part::spans) + bytes_of(Part::tiles);
+  sizes_.profiles = bytes_of(Part::outcomes) + bytes_of(Part::forks);
+  sizes_.class_records = bytes_of(Part::sources) + bytes_of(Part::destinations);
+  sizes_.owners = bytes_of(Part::owners_v4);
+  sizes_.classes = header.class_count;
+  sizes_.port_classes = bytes_of(Part::lines) / sizeof(PortLine);
+  sizes_.profile_count = bytes_of(Part::outcomes) / sizeof(std::uint32_t);
 }
 
 }  // namespace portcullis::classifier

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include "classifier/address_map.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace portcullis::classifier {
+namespace {
+
+constexpr std::size_t kNodeEntries = 256;
+constexpr std::size_t kRootEntries = 65536;
+
+/// Entries painted by prefixes, each of which comes after those that hold it.
+class Trie {
+ public:
+  Trie(std::vector<std::uint32_t>& root, std::vector<std::uint32_t>& nodes, unsigned root_bits)
+      : root_(root), nodes_(nodes), root_bits_(root_bits) {}
+
+  void paint(const IpAddress& address, unsigned length, std::uint32_t address_class) {
+    std::vector<std::uint32_t>* level = &root_;
+    std::size_t base = 0;
+    std::size_t slot = root_bits_ == 16 ? address.bytes[0] * std::size_t{256} + address.bytes[1]
+                                        : address.bytes[0];
+    unsigned depth = root_bits_;
+    while (length > depth) {
+      base = child(*level, base + slot) * kNodeEntries;
+      level = &nodes_;
+      slot = address.bytes[depth / 8];
+      depth += 8;
+    }
+    const auto first = level->begin() + static_cast<std::ptrdiff_t>(base + slot);
+    std::fill_n(first, std::size_t{1} << (depth - length), address_class);
+  }
+
+ private:
+  /// The node below an entry, made with the entry's class throughout if there is none yet.
+  std::size_t child(std::vector<std::uint32_t>& level, std::size_t index) {
+    const std::uint32_t entry = level[index];
+    if ((entry & kChild) != 0) {
+      return entry & ~kChild;
+    }
+    const std::size_t node = nodes_.size() / kNodeEntries;
+    level[index] = kChild | static_cast<std::uint32_t>(node);
+    nodes_.resize(nodes_.size() + kNodeEntries, entry);
+    return node;
+  }
+
+  std::vector<std::uint32_t>& root_;
+  std::vector<std::uint32_t>& nodes_;
+  unsigned root_bits_;
+};
+
+std::uint64_t read_word(const std::uint8_t* bytes) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes, sizeof(word));
+  return word;
+}
+
+/// Slots for so many records at no more than half full.
+std::size_t slots_for(std::size_t count) {
+  return std::bit_ceil(std::max<std::size_t>(1, count) * 2);
+}
+
+/// The node an endpoint stands for or runs on, or kNoEndpoint.
+std::uint32_t node_of(const RuleSet& rules, EndpointIndex index) {
+  const Endpoint& endpoint = rules.endpoints[index];
+  return endpoint.kind == Endpoint::Kind::node ? index : endpoint.node;
+}
+
+class MapBuilder {
+ public:
+  MapBuilder(const RuleSet& rules, const Classes& classes, std::size_t bytes_max)
+      : rules_(rules), classes_(classes), bytes_max_(bytes_max) {
+    maps_.root_v4.resize(kRootEntries);
+    maps_.nodes_v6.resize(kNodeEntries);
+  }
+
+  Result<AddressMaps> build() {
+    make_hashes();
+    if (maps_.bytes() > bytes_max_ || !paint_regions() || !add_addresses()) {
+      return fail(
+          fmt::format("the address maps of {} addresses and {} blocks outgrow the table's limit of "
+                      "{} bytes; raise the limit",
+                      classes_.addresses.size(),
+                      classes_.regions.all().size(),
+                      bytes_max_));
+    }
+    return std::move(maps_);
+  }
+
+ private:
+  void make_hashes() {
+    std::size_t v6 = 0;
+    std::size_t owned_v4 = 0;
+    for (const KnownAddress& known : classes_.addresses) {
+      const bool is_v6 = known.address.family == Family::v6;
+      v6 += is_v6 ? 1 : 0;
+      owned_v4 += !is_v6 && node_of(rules_, known.endpoint) != kNoEndpoint ? 1 : 0;
+    }
+    maps_.hosts_v6.resize(slots_for(v6));
+    maps_.owners_v4.resize(slots_for(owned_v4));
+  }
+
+  bool paint_regions() {
+    const auto regions = classes_.regions.all();
+    for (std::size_t i = 0; i < regions.size(); ++i) {
+      const Prefix& prefix = regions[i].prefix;
+      const bool is_v4 = prefix.address.family == Family::v4;
+      (is_v4 ? v4_ : v6_).paint(prefix.address, prefix.length, classes_.region_classes[i]);
+      if (maps_.bytes() > bytes_max_) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  bool add_addresses() {
+    std::vector<std::uint32_t> order(classes_.addresses.size());
+    for (std::uint32_t i = 0; i < order.size(); ++i) {
+      order[i] = i;
+    }
+    // Neighbours in the address space become neighbours in memory.
+    std::ranges::sort(order, {}, [&](std::uint32_t i) { return classes_.addresses[i].address; });
+    for (const std::uint32_t i : order) {
+      const KnownAddress& known = classes_.addresses[i];
+      if (known.address.family == Family::v4) {
+        v4_.paint(known.address, known.address.width(), known.address_class);
+        add_owner_v4(known);
+      } else {
+        add_host_v6(known);
+      }
+      if (maps_.bytes() > bytes_max_) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void add_owner_v4(const KnownAddress& known) {
+    const std::uint32_t node = node_of(rules_, known.endpoint);
+    if (node == kNoEndpoint) {
+      return;
+    }
+    const std::size_t mask = maps_.owners_v4.size() - 1;
+    std::size_t slot = hash_v4(known.address.v4()) & mask;
+    while (maps_.owners_v4[slot].node != kNoClass) {
+      slot = (slot + 1) & mask;
+    }
+    maps_.owners_v4[slot] = {.address = known.address.v4(), .node = node};
+  }
+
+  void add_host_v6(const KnownAddress& known) {
+    const auto& bytes = known.address.bytes;
+    const std::size_t mask = maps_.hosts_v6.size() - 1;
+    std::size_t slot = hash_v6(read_word(bytes.data()), read_word(bytes.data() + 8)) & mask;
+    while (maps_.hosts_v6[slot].address_class != kNoClass) {
+      slot = (slot + 1) & mask;
+    }
+    maps_.hosts_v6[slot] = {.address = bytes,
+                            .address_class = known.address_class,
+                            .node = node_of(rules_, known.endpoint)};
+  }
+
+  const RuleSet& rules_;
+  const Classes& classes_;
+  std::size_t bytes_max_;
+  AddressMaps maps_;
+  Trie v4_{maps_.root_v4, maps_.nodes_v4, 16};
+  Trie v6_{maps_.nodes_v6, maps_.nodes_v6, 8};
+};
+
+}  // namespace
+
+std::size_t AddressMaps::bytes() const {
+  return (root_v4.size() + nodes_v4.size() + nodes_v6.size()) * sizeof(std::uint32_t) +
+         hosts_v6.size() * sizeof(Host6) + owners_v4.size() * sizeof(Owner4);
+}
+
+Result<AddressMaps> map_addresses(const RuleSet& rules,
+                                  const Classes& classes,
+                                  std::size_t bytes_max) {
+  return MapBuilder(rules, classes, bytes_max).build();
+}
+
+}  // namespace portcullis::classifier

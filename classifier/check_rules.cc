@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "classifier/check_rules.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "classifier/verdict.h"
+
+namespace portcullis::classifier {
+namespace {
+
+constexpr std::size_t kRulesMax = (std::size_t{1} << 30U) - kBuiltinRules;
+
+Result<void> check_prefix(const Prefix& prefix) {
+  if (prefix.length > prefix.address.width() ||
+      prefix_of(prefix.address, prefix.length) != prefix) {
+    return fail(fmt::format("block {} has host bits; clear them", to_string(prefix)));
+  }
+  return {};
+}
+
+Result<void> check_set(const RuleSet& rules, std::size_t index) {
+  const AddressSet& set = rules.sets[index];
+  if (std::ranges::adjacent_find(set.endpoints, std::greater_equal<>{}) != set.endpoints.end()) {
+    return fail(fmt::format("the endpoints of set {} are not sorted and unique", index));
+  }
+  if (!set.endpoints.empty() && set.endpoints.back() >= rules.endpoints.size()) {
+    return fail(fmt::format(
+        "set {} names endpoint {} of {}", index, set.endpoints.back(), rules.endpoints.size()));
+  }
+  for (const Block& block : set.blocks) {
+    PORTCULLIS_TRY_VOID(check_prefix(block.cidr));
+    for (const Prefix& except : block.except) {
+      PORTCULLIS_TRY_VOID(check_prefix(except));
+    }
+  }
+  return {};
+}
+
+Result<void> check_rule(const RuleSet& rules, std::size_t index) {
+  const Rule& rule = rules.rules[index];
+  const auto check = [&](std::string_view what, std::size_t named, std::size_t count) {
+    return named < count
+               ? Result<void>{}
+               : fail(fmt::format("rule {} names {} {} of {}", index, what, named, count));
+  };
+  PORTCULLIS_TRY_VOID(check("subject set", rule.subjects, rules.sets.size()));
+  PORTCULLIS_TRY_VOID(check("peer set", rule.peers, rules.sets.size()));
+  PORTCULLIS_TRY_VOID(check("port set", rule.ports, rules.port_sets.size()));
+  return {};
+}
+
+Result<void> check_owners(const RuleSet& rules) {
+  std::vector<std::pair<IpAddress, std::size_t>> owners;
+  for (std::size_t i = 0; i < rules.endpoints.size(); ++i) {
+    for (const IpAddress& address : rules.endpoints[i].addresses) {
+      owners.emplace_back(address, i);
+    }
+  }
+  std::ranges::sort(owners);
+  const auto two_owners = [](const auto& a, const auto& b) {
+    return a.first == b.first && a.second != b.second;
+  };
+  const auto found = std::ranges::adjacent_find(owners, two_owners);
+  if (found != owners.end()) {
+    return fail(fmt::format("address {} belongs to endpoints {} and {}; it can have one owner",
+                            to_string(found->first),
+                            found->second,
+                            std::next(found)->second));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> check_rules(const RuleSet& rules) {
+  if (rules.rules.size() > kRulesMax) {
+    return fail(fmt::format(
+        "{} rules are more than the {} that can be named", rules.rules.size(), kRulesMax));
+  }
+  for (const Prefix& prefix : rules.pod_cidrs) {
+    PORTCULLIS_TRY_VOID(check_prefix(prefix));
+  }
+  for (std::size_t i = 0; i < rules.endpoints.size(); ++i) {
+    const EndpointIndex node = rules.endpoints[i].node;
+    if (node != kNoEndpoint && node >= rules.endpoints.size()) {
+      return fail(
+          fmt::format("endpoint {} runs on endpoint {} of {}", i, node, rules.endpoints.size()));
+    }
+  }
+  for (std::size_t i = 0; i < rules.sets.size(); ++i) {
+    PORTCULLIS_TRY_VOID(check_set(rules, i));
+  }
+  for (std::size_t i = 0; i < rules.rules.size(); ++i) {
+    PORTCULLIS_TRY_VOID(check_rule(rules, i));
+  }
+  return check_owners(rules);
+}
+
+}  // namespace portcullis::classifier

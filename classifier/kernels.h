@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// The kernels that are built, one object file each, as lookup chooses between them.
+#pragma once
+
+#include <cstddef>
+
+#include "base/cpu.h"
+#include "classifier/key.h"
+#include "classifier/layout.h"
+#include "classifier/verdict.h"
+
+namespace portcullis::classifier {
+
+/// Shapes: keys[n], verdicts[n]; n <= kBurstMax.
+struct KernelEntry {
+  Isa isa = Isa::scalar;
+  void (*lookup_v4)(const TableView&, const Key4*, std::size_t n, Verdict*) noexcept = nullptr;
+  void (*lookup_v6)(const TableView&, const Key6*, std::size_t n, Verdict*) noexcept = nullptr;
+};
+
+extern const KernelEntry kScalarKernel;
+
+}  // namespace portcullis::classifier

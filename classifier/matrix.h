@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// Matrix: the two half matrices (subject row x peer column -> outcome) as spans, tiles, outcomes.
+// Thread: one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "classifier/classes.h"
+#include "classifier/intern.h"
+#include "classifier/outcomes.h"
+#include "classifier/rule.h"
+
+namespace portcullis::classifier {
+
+/// Where a row lies in the table.
+struct RowPlace {
+  std::uint32_t spans = 0;
+  std::uint32_t outcomes = 0;
+};
+
+/// A row before it is packed: the cells that differ from cell 0, by ascending column.
+struct SparseRow {
+  struct Cell {
+    std::uint32_t column = 0;
+    std::uint16_t number = 0;  // Indexes `outcomes`; not 0.
+  };
+  std::vector<Cell> cells;
+  std::vector<std::uint32_t> outcomes;  // outcomes[0] is that of every cell not listed.
+};
+
+class Matrix {
+ public:
+  /// The matrix may take `bytes_max`; a larger one is refused.
+  Matrix(const RuleSet& rules, std::size_t bytes_max);
+
+  /// Builds one direction's rows; the places are by row.
+  /// Errors: too many bytes, or a row with more outcomes than a cell can number.
+  Result<std::vector<RowPlace>> add(Direction direction, const Half& half);
+
+  [[nodiscard]] const Intern& spans() const { return spans_; }
+  [[nodiscard]] const Intern& outcome_words() const { return outcome_words_; }
+  [[nodiscard]] const Outcomes& outcomes() const { return outcomes_; }
+  /// 0: cells are bytes; 1: 16 bits.
+  [[nodiscard]] unsigned cell_shift() const;
+  [[nodiscard]] std::vector<std::byte> tile_bytes() const;
+  [[nodiscard]] std::size_t bytes() const;
+
+ private:
+  RowPlace place(const SparseRow& row, std::size_t column_count);
+
+  const RuleSet& rules_;
+  std::size_t bytes_max_;
+  Outcomes outcomes_;
+  Intern spans_;
+  Intern tiles_;  // Cells of 16 bits, two a word.
+  Intern outcome_words_;
+  std::size_t outcomes_per_row_max_ = 0;
+
+  // Room for one place().
+  std::vector<std::uint32_t> span_run_;
+  std::vector<std::uint32_t> tile_run_;
+};
+
+}  // namespace portcullis::classifier

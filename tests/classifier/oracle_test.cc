@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// Random worlds: the table says what the linear matcher says, at every boundary.
+#include <algorithm>
+#include <cstdlib>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "classifier/compile.h"
+#include "classifier/lookup.h"
+#include "classifier/reference.h"
+#include "tests/classifier/random_world.h"
+
+namespace portcullis::classifier {
+namespace {
+
+constexpr unsigned kWorlds = 1000;
+/// Flows of a world that are compared; the few larger worlds are sampled.
+constexpr std::size_t kFlowsMax = 20'000;
+
+std::string text_of(const Flow& flow) {
+  return fmt::format("{} -> {} protocol {} port {}",
+                     to_string(flow.src),
+                     to_string(flow.dst),
+                     flow.protocol,
+                     flow.dst_port);
+}
+
+/// Every source x destination x port of one family, or a sample of them.
+std::vector<Flow> boundary_flows(const RuleSet& rules, Family family, std::mt19937_64& random) {
+  const auto addresses = boundary_addresses(rules, family);
+  const auto ports = boundary_ports(rules);
+  const std::size_t all = addresses.size() * addresses.size() * ports.size();
+  const std::size_t stride = all <= kFlowsMax ? 1 : all / kFlowsMax + 1;
+  std::vector<Flow> flows;
+  for (std::size_t i = stride == 1 ? 0 : random() % stride; i < all;
+       i += stride == 1 ? 1 : 1 + random() % (2 * stride - 1)) {
+    const PortKey& key = ports[i % ports.size()];
+    const std::size_t pair = i / ports.size();
+    flows.push_back({.src = addresses[pair / addresses.size()],
+                     .dst = addresses[pair % addresses.size()],
+                     .protocol = key.protocol,
+                     .dst_port = key.port});
+  }
+  return flows;
+}
+
+template <typename Key, typename KeyOf>
+std::vector<Verdict> verdicts_of(const Table& table, const std::vector<Flow>& flows, KeyOf key_of) {
+  std::vector<Key> keys;
+  std::ranges::transform(flows, std::back_inserter(keys), key_of);
+  std::vector<Verdict> verdicts(keys.size());
+  lookup(table, keys, verdicts);
+  return verdicts;
+}
+
+/// The number of flows compared.
+std::size_t compare(const RuleSet& rules,
+                    const Table& table,
+                    Family family,
+                    std::mt19937_64& random) {
+  const auto flows = boundary_flows(rules, family, random);
+  const auto verdicts = family == Family::v4 ? verdicts_of<Key4>(table, flows, key4_of)
+                                             : verdicts_of<Key6>(table, flows, key6_of);
+  const Reference reference(rules);
+  for (std::size_t i = 0; i < flows.size(); ++i) {
+    const Verdict expected = reference.lookup(flows[i]);
+    if (verdicts[i] != expected) {
+      ADD_FAILURE() << text_of(flows[i])
+                    << fmt::format(": table {:#x} {:#x}, reference {:#x} {:#x}",
+                                   verdicts[i].egress.bits,
+                                   verdicts[i].ingress.bits,
+                                   expected.egress.bits,
+                                   expected.ingress.bits);
+      return i;
+    }
+  }
+  return flows.size();
+}
+
+TEST(Oracle, TableEqualsReferenceAtEveryBoundaryOfRandomWorlds) {
+  const std::uint64_t seed = seed_of_run(20'260'101);
+  std::size_t flows = 0;
+  for (unsigned world = 0; world < kWorlds && !HasFailure(); ++world) {
+    SCOPED_TRACE(fmt::format("world {} of seed {}", world, seed));
+    std::mt19937_64 random(seed + world);
+    const RuleSet rules = random_rules(random);
+    const auto table = compile(rules);
+    ASSERT_TRUE(table) << to_string(table.error());
+    flows += compare(rules, **table, Family::v4, random);
+    flows += compare(rules, **table, Family::v6, random);
+  }
+  fmt::print("{} worlds, {} flows\n", kWorlds, flows);
+}
+
+TEST(Oracle, EqualRulesGiveEqualBytes) {
+  const std::uint64_t seed = seed_of_run(20'260'102);
+  for (unsigned world = 0; world < 50; ++world) {
+    std::mt19937_64 random(seed + world);
+    const RuleSet rules = random_rules(random);
+    const RuleSet copy = rules;
+    const auto first = compile(rules);
+    const auto second = compile(copy);
+    ASSERT_TRUE(first && second);
+    EXPECT_TRUE(std::ranges::equal((*first)->bytes(), (*second)->bytes()));
+    EXPECT_EQ((*first)->digest(), (*second)->digest());
+  }
+}
+
+}  // namespace
+}  // namespace portcullis::classifier
