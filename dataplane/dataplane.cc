@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include "dataplane/dataplane.h"
+
+#include <utility>
+
+#include "dataplane/dpdk/eal.h"
+#include "dataplane/dpdk/engine.h"
+#include "dataplane/generation.h"
+
+namespace portcullis::dataplane {
+
+struct Dataplane::State {
+  // In this order: the engine ends before the environment it runs in.
+  std::unique_ptr<Eal> eal;
+  std::unique_ptr<Engine> engine;
+  std::uint64_t epoch = 0;
+
+  std::unique_ptr<const Generation> next(std::unique_ptr<const classifier::Table> table,
+                                         std::size_t rule_ids) {
+    auto generation = std::make_unique<Generation>();
+    generation->epoch = ++epoch;
+    generation->table = std::move(table);
+    generation->rule_ids = rule_ids;
+    return generation;
+  }
+};
+
+Result<std::unique_ptr<Dataplane>> Dataplane::start(const config::Config& config,
+                                                    std::unique_ptr<const classifier::Table> table,
+                                                    std::size_t rule_ids) {
+  auto state = std::make_unique<State>();
+  PORTCULLIS_TRY(state->eal, Eal::start(config.eal));
+  PORTCULLIS_TRY(
+      state->engine,
+      Engine::start(config, state->eal->worker_cpus(), state->next(std::move(table), rule_ids)));
+  return std::unique_ptr<Dataplane>(new Dataplane(std::move(state)));
+}
+
+Dataplane::Dataplane(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Dataplane::~Dataplane() = default;
+
+std::uint64_t Dataplane::publish(std::unique_ptr<const classifier::Table> table,
+                                 std::size_t rule_ids) {
+  state_->engine->publish(state_->next(std::move(table), rule_ids));
+  return state_->epoch;
+}
+
+DataplaneStatus Dataplane::status() const {
+  return state_->engine->status();
+}
+
+std::vector<RuleHits> Dataplane::rule_hits() const {
+  return state_->engine->rule_hits();
+}
+
+}  // namespace portcullis::dataplane

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+#include "dataplane/dpdk/engine.h"
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <utility>
+
+#include <rte_ethdev.h>
+#include <rte_launch.h>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "dataplane/dpdk/port.h"
+#include "dataplane/dpdk/table_slot.h"
+#include "dataplane/dpdk/worker.h"
+#include "dataplane/packet/headers.h"
+
+namespace portcullis::dataplane {
+namespace {
+
+int run_worker(void* worker) {
+  static_cast<Worker*>(worker)->run();
+  return 0;
+}
+
+/// EAL's lcore 0 is the control thread.
+unsigned lcore_of(std::size_t worker) {
+  return static_cast<unsigned>(worker + 1);
+}
+
+std::size_t frame_bytes_max(const config::Config& config) {
+  std::uint16_t mtu = 0;
+  for (const config::Port& port : config.ports) {
+    mtu = std::max(mtu, port.mtu);
+  }
+  return wire::kEthernetBytes + limits::kVlanTagsMax * wire::kVlanTagBytes + mtu;
+}
+
+PipelineOptions pipeline_options(const config::Config& config) {
+  PipelineOptions options{.conntrack = config.conntrack, .ports = config.ports.size()};
+  for (const config::Port& port : config.ports) {
+    // Only a pod's port is held to its addresses; on others `addresses` are our own.
+    const bool pod = port.role == config::Port::Role::pod;
+    options.sources.push_back(pod ? port.addresses : std::vector<IpAddress>{});
+  }
+  return options;
+}
+
+WorkerStatus status_of(const Worker& worker, std::uint32_t cpu) {
+  const Counters& judged = worker.counters();
+  const Losses& losses = worker.losses();
+  const std::uint64_t lost = losses.all.get();
+  const std::uint64_t forwarded = judged.forwarded.get();
+  WorkerStatus status{.cpu = cpu,
+                      .packets = judged.packets.get(),
+                      .forwarded = forwarded - std::min(lost, forwarded),
+                      .dropped = judged.dropped.get() + lost,
+                      .flows = judged.flows.get(),
+                      .revalidated = judged.revalidated.get(),
+                      .busy = worker.busy()};
+  for (std::size_t i = 0; i < kDropReasons; ++i) {
+    status.drops.push_back(judged.drops[i].get() + losses.drops[i].get());
+  }
+  return status;
+}
+
+PortStatus status_of(const Port& port) {
+  PortStatus status{.name = port.options().name};
+  rte_eth_link link{};
+  rte_eth_stats stats{};
+  status.link_up =
+      rte_eth_link_get_nowait(port.id(), &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+  if (rte_eth_stats_get(port.id(), &stats) == 0) {
+    status.rx_packets = stats.ipackets;
+    status.rx_bytes = stats.ibytes;
+    status.rx_missed = stats.imissed + stats.rx_nombuf;
+    status.tx_packets = stats.opackets;
+    status.tx_bytes = stats.obytes;
+  }
+  return status;
+}
+
+}  // namespace
+
+Result<std::vector<std::vector<std::uint16_t>>> divide_ports(const config::Config& config,
+                                                             std::size_t workers) {
+  std::vector<std::vector<std::uint16_t>> shares(workers);
+  if (config.mode.kind == config::Mode::Kind::node) {
+    if (workers != 1) {
+      return fail(
+          fmt::format("mode node runs on one worker, since any two ports may exchange packets; "
+                      "leave one processor of {} in eal.worker_cpus",
+                      workers));
+    }
+    for (std::size_t i = 0; i < config.ports.size(); ++i) {
+      shares[0].push_back(static_cast<std::uint16_t>(i));
+    }
+    return shares;
+  }
+  for (std::size_t pair = 0; pair < config.mode.pairs.size(); ++pair) {
+    const auto& [a, b] = config.mode.pairs[pair];
+    for (std::size_t i = 0; i < config.ports.size(); ++i) {
+      if (config.ports[i].name == a || config.ports[i].name == b) {
+        shares[pair % workers].push_back(static_cast<std::uint16_t>(i));
+      }
+    }
+  }
+  return shares;
+}
+
+struct Engine::State {
+  // In this order: workers go first when all ends, then the slot, the ports, and their buffers.
+  std::unique_ptr<BufferPool> pool;
+  std::vector<std::unique_ptr<Port>> ports;
+  std::optional<TableSlot> slot;
+  std::vector<std::uint32_t> worker_cpus;
+  std::vector<std::unique_ptr<Worker>> workers;
+  std::size_t launched = 0;
+
+  Result<void> open_ports(const config::Config& config);
+  Result<void> make_workers(const config::Config& config);
+  Result<void> launch();
+  void halt();
+};
+
+Result<void> Engine::State::open_ports(const config::Config& config) {
+  PORTCULLIS_TRY(pool, BufferPool::make(config.eal, frame_bytes_max(config)));
+  for (const config::Port& options : config.ports) {
+    PORTCULLIS_TRY(auto port, Port::open(options, *pool));
+    ports.push_back(std::move(port));
+  }
+  return {};
+}
+
+Result<void> Engine::State::make_workers(const config::Config& config) {
+  PORTCULLIS_TRY(const auto shares, divide_ports(config, worker_cpus.size()));
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    if (shares[i].empty()) {
+      log::warn("worker {} on processor {} has no port: there are fewer pairs than workers",
+                i,
+                worker_cpus[i]);
+    }
+    const WorkerSetup setup{.index = i,
+                            .ports = shares[i],
+                            .pipeline = pipeline_options(config),
+                            .sleeps = config.eal.idle == config::Eal::Idle::sleep};
+    workers.push_back(
+        std::make_unique<Worker>(setup, *slot, ports, *pool, AnyForwarder(ForwardWire(config))));
+  }
+  return {};
+}
+
+Result<void> Engine::State::launch() {
+  for (const std::unique_ptr<Port>& port : ports) {
+    PORTCULLIS_TRY_VOID(port->start());
+  }
+  for (std::size_t i = 0; i < workers.size(); ++i) {
+    const int error = rte_eal_remote_launch(run_worker, workers[i].get(), lcore_of(i));
+    if (error != 0) {
+      return fail(fmt::format("worker {} does not start: {}", i, rte_strerror(-error)));
+    }
+    ++launched;
+  }
+  return {};
+}
+
+void Engine::State::halt() {
+  for (std::size_t i = 0; i < launched; ++i) {
+    workers[i]->stop();
+  }
+  for (std::size_t i = 0; i < launched; ++i) {
+    rte_eal_wait_lcore(lcore_of(i));
+  }
+  launched = 0;
+  for (const std::unique_ptr<Port>& port : ports) {
+    port->stop();
+  }
+}
+
+Result<std::unique_ptr<Engine>> Engine::start(const config::Config& config,
+                                              const std::vector<std::uint32_t>& worker_cpus,
+                                              std::unique_ptr<const Generation> first) {
+  std::unique_ptr<Engine> engine(new Engine(std::make_unique<State>()));
+  State& state = *engine->state_;
+  state.worker_cpus = worker_cpus;
+  PORTCULLIS_TRY_VOID(state.open_ports(config));
+  state.slot.emplace(worker_cpus.size());
+  state.slot->publish(std::move(first));
+  PORTCULLIS_TRY_VOID(state.make_workers(config));
+  PORTCULLIS_TRY_VOID(state.launch());
+  return engine;
+}
+
+Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Engine::~Engine() {
+  state_->halt();
+}
+
+void Engine::publish(std::unique_ptr<const Generation> next) {
+  state_->slot->publish(std::move(next));
+}
+
+DataplaneStatus Engine::status() const {
+  DataplaneStatus status{.epoch = state_->slot->running().epoch};
+  for (const std::unique_ptr<Port>& port : state_->ports) {
+    status.ports.push_back(status_of(*port));
+  }
+  for (std::size_t i = 0; i < state_->workers.size(); ++i) {
+    status.workers.push_back(status_of(*state_->workers[i], state_->worker_cpus[i]));
+  }
+  return status;
+}
+
+std::vector<RuleHits> Engine::rule_hits() const {
+  const std::size_t rule_ids = state_->slot->running().rule_ids;
+  std::vector<RuleHits> hits;
+  for (std::size_t rule = 0; rule < rule_ids; ++rule) {
+    std::uint64_t packets = 0;
+    for (std::size_t i = 0; i < state_->workers.size(); ++i) {
+      packets += std::atomic_ref(state_->slot->hits(i)[rule]).load(std::memory_order_relaxed);
+    }
+    if (packets > 0) {
+      hits.push_back({.rule = static_cast<std::uint32_t>(rule), .packets = packets});
+    }
+  }
+  return hits;
+}
+
+}  // namespace portcullis::dataplane

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// Engine: ports, table slot and workers on a running EAL, wired as the mode says.
+// Thread: the control thread. No DPDK type shows through, so the facade needs no DPDK header.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "config/config.h"
+#include "dataplane/dataplane.h"
+#include "dataplane/generation.h"
+
+namespace portcullis::dataplane {
+
+class Engine {
+ public:
+  /// Opens the ports, publishes `first`, and only then lets packets in: fail closed.
+  /// REQUIRES: EAL runs with one lcore for each of `worker_cpus` beside the caller's.
+  static Result<std::unique_ptr<Engine>> start(const config::Config& config,
+                                               const std::vector<std::uint32_t>& worker_cpus,
+                                               std::unique_ptr<const Generation> first);
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+  /// Stops the workers, then the ports.
+  ~Engine();
+
+  /// As TableSlot::publish.
+  void publish(std::unique_ptr<const Generation> next);
+  [[nodiscard]] DataplaneStatus status() const;
+  [[nodiscard]] std::vector<RuleHits> rule_hits() const;
+
+ private:
+  struct State;
+  explicit Engine(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// Which ports each worker polls. Both ports of a pair go to one worker, since conntrack is per
+/// worker and must see both directions; a worker may get none.
+/// Shapes: result[worker] holds indexes of config.ports.
+/// Errors: mode node with several workers.
+Result<std::vector<std::vector<std::uint16_t>>> divide_ports(const config::Config& config,
+                                                             std::size_t workers);
+
+}  // namespace portcullis::dataplane

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Mode wire: a transparent gateway. What comes in at one port of a pair leaves by the other.
+// Thread: one worker.
+#pragma once
+
+#include <vector>
+
+#include "config/config.h"
+#include "dataplane/dpdk/forward.h"
+
+namespace portcullis::dataplane {
+
+class ForwardWire {
+ public:
+  /// REQUIRES: validated: every port is in exactly one pair.
+  explicit ForwardWire(const config::Config& config);
+
+  static bool accepts(std::span<const std::uint8_t> /*frame*/, PortIndex /*port*/) noexcept {
+    return true;
+  }
+  void forward(const Parcel& parcel, std::uint64_t now_ns, Transmit& out) noexcept;
+  /// Hosts on both sides find each other as if we were not there.
+  void link(const Parcel& parcel, std::uint64_t now_ns, Transmit& out) noexcept;
+  static void tick(std::uint64_t /*now_ns*/, Transmit& /*out*/) noexcept {}
+
+ private:
+  std::vector<PortIndex> partner_;  // By port.
+};
+
+static_assert(Forwarder<ForwardWire>);
+
+}  // namespace portcullis::dataplane
