@@ -16,7 +16,7 @@ const Path kRoot{};
 
 /// A map inside an object; a null value where there is none.
 const Value& section(const Value* value) {
-  static const Value kNothing;
+  static const Value kNothing{};
   return value != nullptr ? *value : kNothing;
 }
 

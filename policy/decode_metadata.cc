@@ -145,7 +145,7 @@ Labels decode_labels(Report& report, const Value& labels, const Path& path) {
 Metadata decode_metadata(Report& report, const Value& object, const KindRules& rules) {
   const Value* metadata = find(object, "metadata");
   report.set_object(title_of(rules, metadata));
-  static const Value kNothing;
+  static const Value kNothing{};
   const Path root;
   const Path path = root.child("metadata");
   Fields fields(report, metadata != nullptr ? *metadata : kNothing, path);

@@ -301,7 +301,7 @@ NetworkPolicy decode_network_policy(Report& report, const Value& object) {
   out.where = report.where(object.mark);
   const Path root;
   Fields fields(report, object, root);
-  static const Value kNothing;
+  static const Value kNothing{};
   const Value* spec = fields.take("spec");
   decode_spec(report, spec != nullptr ? *spec : kNothing, root.child("spec"), out);
   fields.ignore({"apiVersion", "kind", "metadata", "status"});
