@@ -33,11 +33,21 @@ def _plug(holder, name, peer_namespace, peer="eth0"):
     netns.ip_batch(peer_namespace, [f"link set {peer} up"])
 
 
-def _offloads_off(namespace, device):
-    """A veth hands over half-made checksums and giant segments; a NIC's driver would finish them."""
-    netns.inside(namespace, lambda: subprocess.run(
-        ["ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off", "gro", "off"],
-        capture_output=True, check=True))
+def _make_like_a_card(namespace):
+    """Gives eth0 of a namespace two habits of a network card.
+
+    A veth hands over half-made checksums and giant segments, which a card would finish. And it
+    takes packets in on whatever processor the sender ran, so that a socket which sends from two
+    processors overtakes itself before Portcullis sees the packets; a card's queue has one.
+    """
+    first = 1 << min(os.sched_getaffinity(0))
+    done = subprocess.run(
+        ["ip", "netns", "exec", namespace, "sh", "-ec",
+         "ethtool -K eth0 tx off tso off gso off gro off >/dev/null; "
+         f"echo {first:x} > /sys/class/net/eth0/queues/rx-0/rps_cpus"],
+        capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"cannot set up eth0 of {namespace}: {done.stderr.strip()}")
 
 
 def _silence(namespace, device):
@@ -83,7 +93,7 @@ class Lab:
                 f"addr add {pod.addresses[1]}/128 dev eth0 nodad",
                 f"route add default via {POD_GATEWAYS[0]} dev eth0 onlink",
                 f"route add default via {POD_GATEWAYS[1]} dev eth0"])
-            _offloads_off(inside, "eth0")
+            _make_like_a_card(inside)
         _plug(self.node, "up0", self.world)
         _silence(self.node, "up0")
         self._address_world(UPLINK_GATEWAYS, UPLINK_NETWORKS)
@@ -110,7 +120,7 @@ class Lab:
     def _join(self, switch, name, namespace):
         _plug(switch, name, namespace)
         netns.ip_batch(switch, [f"link set {name} master br0"])
-        _offloads_off(namespace, "eth0")
+        _make_like_a_card(namespace)
 
     def _address_segment_pod(self, namespace, pod):
         netns.ip_batch(namespace, [
@@ -129,7 +139,7 @@ class Lab:
             commands += [f"addr add {ipv4}/32 dev {device}",
                          f"addr add {ipv6}/128 dev {device} nodad"]
         netns.ip_batch(self.world, commands)
-        _offloads_off(self.world, "eth0")
+        _make_like_a_card(self.world)
 
     def _serve(self):
         """Starts a listener for whatever the matrix tries to reach, and waits until all listen."""

@@ -116,7 +116,8 @@ def attempt_all(lab, probes, progress=None):
     an answer can come too late. Nothing that should be denied is tried twice.
     """
     seen = {}
-    with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
+    pool = concurrent.futures.ThreadPoolExecutor(PARALLEL)
+    try:
         futures = {pool.submit(attempt, lab, probe): probe for probe in probes}
         for done, future in enumerate(concurrent.futures.as_completed(futures), 1):
             seen[futures[future]] = future.result()
@@ -126,4 +127,6 @@ def attempt_all(lab, probes, progress=None):
         time.sleep(0.2 if late else 0)
         for probe, what in zip(late, pool.map(lambda probe: attempt(lab, probe), late)):
             seen[probe] = what
+    finally:
+        pool.shutdown(cancel_futures=True)  # After an interruption nobody waits for the rest.
     return seen, len(late)
