@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""The whole matrix in one mode: matrix_test.py NodeMatrix, or WireMatrix."""
+import matrix
+import scenario
+
+
+class NodeMatrix(scenario.LabCase):
+    mode = "node"
+
+    def test_clients_see_what_was_meant_and_what_the_policies_say(self):
+        before = self.drops_of("POLICY_DENIED")
+        result = matrix.run(self.lab)
+        wrong = [(line.source, line.destination, matrix.port_word(line), line.family,
+                  result.seen[line]) for line in result.wrong]
+        self.assertEqual(wrong, [], self.daemon.log()[-2000:])
+        self.assertTrue(result.policies_agree, result.policies)
+        denied = [line for line in result.seen if not line.allowed]
+        self.assertGreaterEqual(self.drops_of("POLICY_DENIED") - before, len(denied))
+        # The matrix is worth its name: both families, every protocol, allowed and denied.
+        for family in (4, 6):
+            for protocol in ("TCP", "UDP", "SCTP", "ICMP"):
+                for allowed in (True, False):
+                    self.assertTrue(any((line.family, line.protocol, line.allowed)
+                                        == (family, protocol, allowed) for line in result.seen),
+                                    f"no line for {family} {protocol} {allowed}")
+
+    def test_every_kind_of_denial_is_explained_by_file_and_line(self):
+        denied = [line for line in self.lab.probes if not line.allowed and line.family == 4]
+        reasons = matrix.Reasons(self.daemon, denied)
+        self.assertEqual(reasons.unexplained, [])
+        places = {place for _, _, place in reasons.groups}
+        self.assertTrue(any("policies/storage.yaml:" in place for place in places), places)
+
+
+class WireMatrix(NodeMatrix):
+    mode = "wire"
+
+
+if __name__ == "__main__":
+    scenario.main()

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""Node mode is a router: it counts hops, says what is unreachable, and believes no false source."""
+import socket
+import struct
+import subprocess
+
+import lab as lab_module
+import netns
+import scenario
+
+
+def checksum(octets):
+    total = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total ^ 0xFFFF
+
+
+def ipv4_udp(source, destination, port, text):
+    """A UDP packet with any source one likes. A UDP checksum of zero means: none."""
+    datagram = struct.pack("!HHHH", 40000, port, 8 + len(text), 0) + text
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(datagram), 1, 0, 64, 17, 0,
+                         socket.inet_aton(source), socket.inet_aton(destination))
+    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + datagram
+
+
+class Router(scenario.LabCase):
+    mode = "node"
+
+    def ping(self, source, destination, *options, family=4):
+        word = scenario.shop.WORDS[family]
+        return netns.inside(self.lab.namespaces[source], lambda: subprocess.run(
+            ["ping", "-n", "-c", "2", "-i", "0.3", "-W", "1", *options,
+             self.lab.addresses(destination)[word]],
+            capture_output=True, text=True, check=False).stdout)
+
+    def test_a_packet_loses_one_hop_on_the_way(self):
+        self.assertIn("ttl=63", self.ping("shop/api-1", "storage/cache-1"))
+        self.assertIn("ttl=63", self.ping("shop/api-1", "storage/cache-1", family=6))
+
+    def test_a_packet_without_hops_left_comes_back_as_time_exceeded(self):
+        before = self.drops_of("TTL_EXCEEDED")
+        out = self.ping("shop/api-1", "storage/cache-1", "-t", "1")
+        self.assertIn("Time to live exceeded", out)
+        self.assertIn(f"From {lab_module.NODE_ADDRESSES[0]}", out)
+        out = self.ping("shop/api-1", "storage/cache-1", "-t", "1", family=6)
+        self.assertIn("Time exceeded: Hop limit", out)
+        self.assertIn(f"From {lab_module.NODE_ADDRESSES[1]}", out)
+        self.assertGreaterEqual(self.drops_of("TTL_EXCEEDED"), before + 4)
+
+    def test_a_false_source_goes_nowhere(self):
+        listener = netns.inside(self.lab.namespaces["monitoring/prometheus-1"],
+                                lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        self.addCleanup(listener.close)
+        destination = self.lab.addresses("monitoring/prometheus-1")[0]
+        listener.bind((destination, 8126))
+        listener.settimeout(1)
+        raw = netns.inside(self.lab.namespaces["shop/api-1"], lambda: socket.socket(
+            socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW))
+        self.addCleanup(raw.close)
+        own, other = (self.lab.addresses(name)[0] for name in ("shop/api-1", "shop/api-2"))
+        raw.sendto(ipv4_udp(own, destination, 8126, b"true"), (destination, 0))
+        self.assertEqual(listener.recv(100), b"true")  # The way is open for its own address ...
+        before = self.drops_of("INVALID_SOURCE_IP")
+        raw.sendto(ipv4_udp(other, destination, 8126, b"liar"), (destination, 0))
+        with self.assertRaises(socket.timeout):
+            listener.recv(100)  # ... and shut for one that would be allowed elsewhere.
+        self.assertEqual(self.drops_of("INVALID_SOURCE_IP"), before + 1)
+
+    def test_a_gateway_that_is_gone_is_told_as_unreachable(self):
+        gateway = f"{lab_module.UPLINK_GATEWAYS[0]}/24"
+        netns.ip_batch(self.lab.world, [f"addr del {gateway} dev eth0"])
+        self.addCleanup(netns.ip_batch, self.lab.world, [f"addr add {gateway} dev eth0"])
+        url = f"http://{self.lab.addresses('internet')[0]}/"
+        done = netns.inside(self.lab.namespaces["shop/web-1"], lambda: subprocess.run(
+            ["curl", "-sS", "--max-time", "10", url], capture_output=True, text=True, check=False))
+        self.assertIn("No route to host", done.stderr)
+
+
+if __name__ == "__main__":
+    scenario.main()

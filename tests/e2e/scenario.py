@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""What the end-to-end tests share: a lab with a daemon per test class, and the way to skip."""
+import os
+import sys
+import unittest
+
+import daemon as daemon_module
+import lab as lab_module
+import netns
+import probe as probe_module
+import shop
+
+SKIPPED = 77  # Meson's word for it.
+
+
+class LabCase(unittest.TestCase):
+    """One lab of `mode` for all tests of a class; `with_daemon` False leaves the middle empty."""
+
+    mode = "node"
+    with_daemon = True
+
+    @classmethod
+    def setUpClass(cls):
+        cls.run_ = netns.Run("pce2e")
+        cls.addClassCleanup(cls.run_.close)
+        cls.lab = lab_module.Lab(cls.run_, cls.mode)
+        if cls.with_daemon:
+            cls.daemon = daemon_module.Daemon(cls.lab)
+
+    def line(self, source, destination, protocol, port=0, family=4):
+        """One line of the matrix by its ends, also one that expect.tsv does not have."""
+        word = shop.WORDS[family]
+        return shop.Probe(source, destination, protocol, port, family,
+                          self.lab.addresses(source)[word], self.lab.addresses(destination)[word],
+                          True)
+
+    def reaches(self, *ends_and_port, family=4):
+        line = self.line(*ends_and_port, family=family)
+        seen, _ = probe_module.attempt_all(self.lab, [line])
+        return seen[line].reached
+
+    def drops_of(self, reason):
+        return self.daemon.drops().get(reason, 0)
+
+
+def main():
+    """Runs the tests of the calling file, or says why it cannot."""
+    if not os.path.exists(daemon_module.DAEMON):
+        sys.exit(f"there is no {daemon_module.DAEMON}; set PORTCULLIS_BUILD to a build folder")
+    try:
+        with netns.Run("pcprobe") as run:
+            run.namespace("try")
+    except netns.Unavailable as reason:
+        print(f"skipped: {reason}")
+        sys.exit(SKIPPED)
+    unittest.main(verbosity=2)
