@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "classifier/key.h"
+#include "policy/scalar.h"
 
 namespace portcullis::policy {
 namespace {
@@ -91,15 +92,16 @@ bool refuse_kind(Report& report, const Value& object, TypeName type) {
   const Value* kind = find(object, "kind");
   const Mark mark = kind != nullptr ? kind->mark : object.mark;
   const Path path = kRoot.child("kind");
-  const std::string no_match =
-      fmt::format("no matches for kind \"{}\" in version \"{}\"", type.kind, type.api_version);
+  const std::string no_match = fmt::format("no matches for kind \"{}\" in version \"{}\"",
+                                           excerpt(type.kind),
+                                           excerpt(type.api_version));
   if (type.api_version.starts_with(kPolicyGroup)) {
     report.error(mark,
                  path,
                  fmt::format("{} of {} is not enforced yet, and nothing may be silently "
                              "unenforced: remove it, or write it as a NetworkPolicy of {}",
-                             type.kind,
-                             type.api_version,
+                             excerpt(type.kind),
+                             excerpt(type.api_version),
                              kNetworkingV1));
     return true;
   }
@@ -177,7 +179,7 @@ void decode_object(Report& report, const Value& object, TypeName implied, Snapsh
   } else if (type->kind == "NetworkPolicy" && type->api_version == kNetworkingV1) {
     snapshot.policies.push_back(decode_network_policy(report, object));
   } else {
-    ++snapshot.skipped[fmt::format("{}/{}", type->api_version, type->kind)];
+    ++snapshot.skipped[fmt::format("{}/{}", excerpt(type->api_version), excerpt(type->kind))];
   }
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "policy/decode.h"
+#include "policy/scalar.h"
 
 namespace portcullis::policy {
 namespace {
@@ -35,10 +36,11 @@ std::string title_of(const KindRules& rules, const Value* metadata) {
     name = peek(metadata, "generateName");
   }
   if (!rules.namespaced || name.empty()) {
-    return fmt::format("{} {}", rules.kind, name.empty() ? "without a name" : name);
+    return fmt::format("{} {}", rules.kind, name.empty() ? "without a name" : excerpt(name));
   }
   const std::string_view name_space = peek(metadata, "namespace");
-  return fmt::format("{} {}/{}", rules.kind, name_space.empty() ? "default" : name_space, name);
+  return fmt::format(
+      "{} {}/{}", rules.kind, name_space.empty() ? "default" : excerpt(name_space), excerpt(name));
 }
 
 std::string decode_name(
@@ -131,7 +133,7 @@ Labels decode_labels(Report& report, const Value& labels, const Path& path) {
       report.warning(value.mark,
                      path,
                      fmt::format("\"{}\" has no value and counts as the empty string: write \"\"",
-                                 key->text()));
+                                 excerpt(key->text())));
     }
     if (const auto text = as_string(report, value, path)) {
       object_to(report, value, path, *text, objections_to_label_value(*text));

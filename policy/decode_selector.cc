@@ -1,27 +1,33 @@
 // SPDX-License-Identifier: MIT
 // metav1.LabelSelector.
+#include <array>
 #include <string>
+#include <utility>
 
 #include "policy/decode.h"
 
 namespace portcullis::policy {
 namespace {
 
-std::optional<Requirement::Operator> operator_of(std::string_view name) {
+/// False if it is no operator.
+bool read_operator(std::string_view name, Requirement::Operator& out) {
   using enum Requirement::Operator;
-  if (name == "In") {
-    return in;
+  constexpr std::array<std::pair<std::string_view, Requirement::Operator>, 4> kOperators = {
+      {{"In", in}, {"NotIn", not_in}, {"Exists", exists}, {"DoesNotExist", does_not_exist}}};
+  for (const auto& [known, op] : kOperators) {
+    if (known == name) {
+      out = op;
+      return true;
+    }
   }
-  if (name == "NotIn") {
-    return not_in;
-  }
-  if (name == "Exists") {
-    return exists;
-  }
-  if (name == "DoesNotExist") {
-    return does_not_exist;
-  }
-  return std::nullopt;
+  return false;
+}
+
+/// A string that an absent field leaves empty, as the API server's zero value.
+std::optional<std::string_view> string_or_empty(Report& report,
+                                                const Value* value,
+                                                const Path& path) {
+  return value != nullptr ? as_string(report, *value, path) : std::string_view();
 }
 
 void check_values(Report& report, const Value* values, const Path& path, Requirement& out) {
@@ -38,51 +44,60 @@ void check_values(Report& report, const Value* values, const Path& path, Require
   });
 }
 
+/// False if the requirement has no operator to go by.
+bool decode_operator(
+    Report& report, Fields& fields, Mark mark, const Path& path, Requirement::Operator& out) {
+  const Value* name = fields.take("operator");
+  const auto text = string_or_empty(report, name, path);
+  if (text && read_operator(*text, out)) {
+    return true;
+  }
+  if (text) {
+    report.invalid(name != nullptr ? name->mark : mark,
+                   path,
+                   *text,
+                   "not a valid selector operator: use In, NotIn, Exists or DoesNotExist");
+  }
+  return false;
+}
+
+/// In and NotIn need values, the others must have none.
+void check_value_count(
+    Report& report, const Value* values, Mark mark, const Path& path, Requirement::Operator op) {
+  using enum Requirement::Operator;
+  const bool given = values != nullptr && values->kind == Value::Kind::sequence && values->size > 0;
+  if ((op == in || op == not_in) && !given) {
+    report.required(values != nullptr ? values->mark : mark,
+                    path,
+                    "must be specified when `operator` is 'In' or 'NotIn'");
+  } else if ((op == exists || op == does_not_exist) && given) {
+    report.error(values->mark,
+                 path,
+                 "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+  }
+}
+
 void decode_requirement(Report& report, const Value& item, const Path& path, Selector& out) {
   Fields fields(report, item, path);
   Requirement requirement;
   const Path key_path = path.child("key");
   const Value* key = fields.take("key");
-  const auto key_text =
-      key != nullptr ? as_string(report, *key, key_path) : std::optional<std::string_view>("");
-  if (key_text) {
-    for (const std::string& objection : objections_to_label_key(*key_text)) {
-      report.invalid(key != nullptr ? key->mark : item.mark, key_path, *key_text, objection);
+  if (const auto text = string_or_empty(report, key, key_path)) {
+    for (const std::string& objection : objections_to_label_key(*text)) {
+      report.invalid(key != nullptr ? key->mark : item.mark, key_path, *text, objection);
     }
-    requirement.key = *key_text;
+    requirement.key = *text;
   }
-  const Path operator_path = path.child("operator");
-  const Value* name = fields.take("operator");
-  const auto name_text = name != nullptr ? as_string(report, *name, operator_path)
-                                         : std::optional<std::string_view>("");
-  const auto op = name_text ? operator_of(*name_text) : std::nullopt;
-  if (name_text && !op) {
-    report.invalid(name != nullptr ? name->mark : item.mark,
-                   operator_path,
-                   *name_text,
-                   "not a valid selector operator: use In, NotIn, Exists or DoesNotExist");
-  }
+  const bool has_operator =
+      decode_operator(report, fields, item.mark, path.child("operator"), requirement.op);
   const Path values_path = path.child("values");
   const Value* values = fields.take("values");
   check_values(report, values, values_path, requirement);
   fields.refuse_rest();
-  if (!op) {
-    return;
+  if (has_operator) {
+    check_value_count(report, values, item.mark, values_path, requirement.op);
+    out.requirements.push_back(std::move(requirement));
   }
-  requirement.op = *op;
-  const bool wants_values =
-      *op == Requirement::Operator::in || *op == Requirement::Operator::not_in;
-  const std::size_t given = values != nullptr && !values->is_scalar() ? values->size : 0;
-  if (wants_values && given == 0) {
-    report.required(values != nullptr ? values->mark : item.mark,
-                    values_path,
-                    "must be specified when `operator` is 'In' or 'NotIn'");
-  } else if (!wants_values && given > 0) {
-    report.error(values->mark,
-                 values_path,
-                 "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
-  }
-  out.requirements.push_back(std::move(requirement));
 }
 
 }  // namespace

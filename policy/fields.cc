@@ -8,19 +8,10 @@
 #include <fmt/format.h>
 
 #include "base/limits.h"
+#include "policy/scalar.h"
 
 namespace portcullis::policy {
 namespace {
-
-constexpr std::size_t kShownMax = 80;
-
-/// A value as a message shows it: short, on one line.
-std::string shown(std::string_view value) {
-  std::string out(value.substr(0, kShownMax));
-  std::replace_if(
-      out.begin(), out.end(), [](unsigned char c) { return c < 0x20; }, ' ');
-  return value.size() > kShownMax ? out + "..." : out;
-}
 
 std::string_view json_name(Value::Kind kind) {
   switch (kind) {
@@ -62,17 +53,17 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string Path::text() const {
   if (parent == nullptr) {
-    return std::string(field);
+    return excerpt(field);
   }
   std::string out = parent->text();
   if (field.empty()) {
     return out + fmt::format("[{}]", index);
   }
-  return out.empty() ? std::string(field) : out + "." + std::string(field);
+  return out.empty() ? excerpt(field) : out + "." + excerpt(field);
 }
 
 void Report::add(Diagnostic::Severity severity, Mark mark, std::string field, std::string message) {
-  if (diagnostics_.size() > limits::kDiagnosticsMax) {
+  if (full()) {
     return;
   }
   if (diagnostics_.size() == limits::kDiagnosticsMax) {
@@ -81,6 +72,10 @@ void Report::add(Diagnostic::Severity severity, Mark mark, std::string field, st
     severity = Diagnostic::Severity::error;
   }
   diagnostics_.push_back({severity, where(mark), object_, std::move(field), std::move(message)});
+}
+
+bool Report::full() const {
+  return diagnostics_.size() > limits::kDiagnosticsMax;
 }
 
 void Report::error(Mark mark, const Path& path, std::string message) {
@@ -96,7 +91,7 @@ void Report::problem(const Problem& problem) {
 }
 
 void Report::invalid(Mark mark, const Path& path, std::string_view value, std::string_view why) {
-  error(mark, path, fmt::format("Invalid value: \"{}\": {}", shown(value), why));
+  error(mark, path, fmt::format("Invalid value: \"{}\": {}", excerpt(value), why));
 }
 
 void Report::required(Mark mark, const Path& path, std::string_view why) {
@@ -107,9 +102,10 @@ void Report::unsupported(Mark mark,
                          const Path& path,
                          std::string_view value,
                          const std::vector<std::string_view>& supported) {
-  std::string message = fmt::format("Unsupported value: \"{}\": supported values: \"{}\"",
-                                    shown(value),
-                                    fmt::join(supported, "\", \""));
+  std::string message = fmt::format("Unsupported value: \"{}\": supported values", excerpt(value));
+  for (const std::string_view one : supported) {
+    message += fmt::format("{}\"{}\"", one == supported.front() ? ": " : ", ", one);
+  }
   if (const std::string_view near = nearest_word(value, supported); !near.empty()) {
     message += fmt::format("; did you mean \"{}\"?", near);
   }
@@ -129,7 +125,7 @@ std::optional<std::string_view> as_string(Report& report, const Value& value, co
   }
   std::string message = type_mismatch(value, "string");
   if (value.is_scalar()) {
-    message += fmt::format(": quote it, \"{}\"", shown(value.text()));
+    message += fmt::format(": quote it, \"{}\"", excerpt(value.text()));
   }
   report.error(value.mark, path, std::move(message));
   return std::nullopt;
@@ -146,7 +142,7 @@ std::optional<std::int32_t> as_int32(Report& report, const Value& value, const P
   }
   std::string message = type_mismatch(value, "int32");
   if (value.is_scalar()) {
-    message += fmt::format(" (\"{}\")", shown(value.text()));
+    message += fmt::format(" (\"{}\")", excerpt(value.text()));
   }
   report.error(value.mark, path, std::move(message));
   return std::nullopt;
@@ -213,13 +209,13 @@ void Fields::ignore(std::initializer_list<std::string_view> names) {
 
 void Fields::refuse_rest(std::string_view (*home_of)(std::string_view field),
                          Diagnostic::Severity severity) {
-  for (const Value* key = first_; key != nullptr; key = key->next->next) {
+  for (const Value* key = first_; key != nullptr && !report_.full(); key = key->next->next) {
     const std::string_view name = key->text();
     if (std::find(known_.begin(), known_.end(), name) != known_.end()) {
       continue;
     }
     const std::string path = path_.child(name).text();
-    std::string message = fmt::format("unknown field \"{}\"", shown(path));
+    std::string message = fmt::format("unknown field \"{}\"", path);
     const std::string_view home = home_of != nullptr ? home_of(name) : std::string_view();
     if (!home.empty()) {
       message += fmt::format(": {} belongs in {}", name, home);

@@ -49,6 +49,8 @@ class Report {
 
   /// "NetworkPolicy shop/web": what the following diagnostics are about.
   void set_object(std::string object) { object_ = std::move(object); }
+  /// True when nothing more will be kept.
+  [[nodiscard]] bool full() const;
   [[nodiscard]] Where where(Mark mark) const { return {file_, mark.line, mark.column}; }
 
  private:

@@ -176,4 +176,43 @@ std::optional<Problem> find_binary(std::string_view text) {
   return std::nullopt;
 }
 
+std::string excerpt(std::string_view text) {
+  constexpr std::size_t kShownMax = 80;
+  std::string out(text.substr(0, kShownMax));
+  if (text.size() > kShownMax) {
+    // Not through the middle of a character.
+    while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xc0U) == 0x80U) {
+      out.pop_back();
+    }
+    if (!out.empty() && static_cast<unsigned char>(out.back()) >= 0xc0U) {
+      out.pop_back();
+    }
+    out += "...";
+  }
+  std::replace_if(
+      out.begin(), out.end(), [](char c) { return c >= 0 && c < 0x20; }, ' ');
+  return out;
+}
+
+void append_utf8(std::string& out, std::uint32_t code) {
+  const auto tail = [&out, code](unsigned shift) {
+    out.push_back(static_cast<char>(0x80U | ((code >> shift) & 0x3fU)));
+  };
+  if (code < 0x80) {
+    out.push_back(static_cast<char>(code));
+  } else if (code < 0x800) {
+    out.push_back(static_cast<char>(0xc0U | (code >> 6U)));
+    tail(0);
+  } else if (code < 0x10000) {
+    out.push_back(static_cast<char>(0xe0U | (code >> 12U)));
+    tail(6);
+    tail(0);
+  } else {
+    out.push_back(static_cast<char>(0xf0U | (code >> 18U)));
+    tail(12);
+    tail(6);
+    tail(0);
+  }
+}
+
 }  // namespace portcullis::policy

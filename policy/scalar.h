@@ -3,7 +3,9 @@
 // Thread: pure functions.
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "policy/tree.h"
@@ -16,5 +18,11 @@ Value::Kind resolve_plain(std::string_view text);
 
 /// The first byte that no text may hold: part of a broken UTF-8 sequence, NUL, a control character.
 std::optional<Problem> find_binary(std::string_view text);
+
+/// A value as a message shows it: on one line, and cut where it is long.
+std::string excerpt(std::string_view text);
+
+/// Appends one character. REQUIRES: code <= 0x10ffff.
+void append_utf8(std::string& out, std::uint32_t code);
 
 }  // namespace portcullis::policy

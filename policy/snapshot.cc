@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "policy/decode.h"
+#include "policy/json.h"
 #include "policy/scalar.h"
 #include "policy/yaml.h"
 
@@ -17,6 +18,29 @@ namespace portcullis::policy {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+/// JSON or YAML, whichever it is: a text that begins like JSON may be YAML in flow style.
+std::optional<Problem> read_tree(std::string_view text, Tree& tree) {
+  const auto first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos || (text[first] != '{' && text[first] != '[')) {
+    return read_yaml(text, tree);
+  }
+  const auto json_problem = read_json(text, tree);
+  if (!json_problem || json_problem->limit) {
+    return json_problem ? std::optional(json_problem->problem) : std::nullopt;
+  }
+  tree = Tree{};
+  auto yaml_problem = read_tree(text, tree);
+  if (!yaml_problem) {
+    return std::nullopt;
+  }
+  // It is neither; the reader that came farther knows better what was meant.
+  const auto place = [](const Problem& problem) {
+    return std::tuple(problem.mark.line, problem.mark.column);
+  };
+  const bool yaml_came_farther = place(*yaml_problem) > place(json_problem->problem);
+  return yaml_came_farther ? yaml_problem : json_problem->problem;
+}
 
 void load_one(const Manifest& manifest, Loaded& out) {
   Report report(manifest.name, out.diagnostics);
@@ -33,7 +57,7 @@ void load_one(const Manifest& manifest, Loaded& out) {
     return;
   }
   Tree tree;
-  if (const auto problem = read_yaml(text, tree)) {
+  if (const auto problem = read_tree(text, tree)) {
     report.problem(*problem);
     return;
   }

@@ -9,12 +9,29 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "policy/scalar.h"
 
 namespace portcullis::policy {
 namespace {
 
 constexpr std::size_t kChunkBytesMin = 16U << 10U;
 constexpr std::size_t kChunkBytesMax = 1U << 20U;
+
+/// Compares the keys of a small mapping, which nearly all are, pair by pair.
+bool may_hold_duplicates(const Value& mapping) {
+  constexpr std::uint32_t kPairwiseMax = 16;
+  if (mapping.size > kPairwiseMax) {
+    return true;
+  }
+  for (const Value* key = mapping.first; key != nullptr; key = key->next->next) {
+    for (const Value* before = mapping.first; before != key; before = before->next->next) {
+      if (before->text() == key->text()) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -181,10 +198,11 @@ void TreeBuilder::anchor_scalar(std::string_view anchor) {
 bool TreeBuilder::alias(std::string_view anchor, Mark mark) {
   const auto known = anchors_.find(std::string(anchor));
   if (known == anchors_.end()) {
-    return fail_at(mark, fmt::format("alias *{} has no anchor &{} before it", anchor, anchor));
+    return fail_at(mark, fmt::format("alias *{0} has no anchor &{0} before it", excerpt(anchor)));
   }
   if (known->second.open) {
-    return fail_at(mark, fmt::format("alias *{} lies inside the value it stands for", anchor));
+    return fail_at(mark,
+                   fmt::format("alias *{} lies inside the value it stands for", excerpt(anchor)));
   }
   aliased_ += known->second.expanded;
   if (aliased_ > limits::kAliasExpansionMax) {
@@ -253,31 +271,23 @@ bool TreeBuilder::check_key(const Value& value) {
 }
 
 void TreeBuilder::check_duplicates(const Value& mapping) {
-  constexpr std::uint32_t kPairwiseMax = 12;
-  if (mapping.size <= kPairwiseMax) {
-    for (const Value* key = mapping.first->next->next; key != nullptr; key = key->next->next) {
-      for (const Value* before = mapping.first; before != key; before = before->next->next) {
-        if (before->text() == key->text()) {
-          report_duplicate(*before, *key);
-          break;
-        }
-      }
-    }
+  if (!may_hold_duplicates(mapping)) {
     return;
   }
   keys_.clear();
   for (const Value* key = mapping.first; key != nullptr; key = key->next->next) {
     keys_.push_back(key);
   }
+  // Stable, so that equal keys stay in the order of their lines.
   std::stable_sort(keys_.begin(), keys_.end(), [](const Value* a, const Value* b) {
     return a->text() < b->text();
   });
-  const Value* before = keys_.front();
-  for (auto at = keys_.begin() + 1; at != keys_.end(); ++at) {
-    if ((*at)->text() == before->text()) {
-      report_duplicate(*before, **at);
-    } else {
-      before = *at;
+  const Value* reported = nullptr;
+  for (std::size_t i = 1; i < keys_.size(); ++i) {
+    const bool again = keys_[i]->text() == keys_[i - 1]->text();
+    if (again && (reported == nullptr || reported->text() != keys_[i]->text())) {
+      reported = keys_[i];
+      report_duplicate(*keys_[i - 1], *keys_[i]);
     }
   }
 }
@@ -288,12 +298,12 @@ void TreeBuilder::report_duplicate(const Value& first, const Value& again) {
   }
   std::string field = path_of_top();
   field += field.empty() ? "" : ".";
-  field += again.text();
+  field += excerpt(again.text());
   tree_.duplicates.push_back(
       {again.mark,
        std::move(field),
        fmt::format("duplicate field \"{}\", already set at line {}: only one of them would count",
-                   again.text(),
+                   excerpt(again.text()),
                    first.mark.line)});
 }
 
@@ -305,7 +315,7 @@ std::string TreeBuilder::path_of_top() const {
       path += fmt::format("[{}]", open.value->size == 0 ? 0 : open.value->size - 1);
     } else if (open.last_key != nullptr) {
       path += path.empty() ? "" : ".";
-      path += open.last_key->text();
+      path += excerpt(open.last_key->text());
     }
   }
   return path;

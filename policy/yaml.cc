@@ -61,17 +61,34 @@ std::string_view text_of(const yaml_char_t* text) {
   return text == nullptr ? std::string_view() : reinterpret_cast<const char*>(text);
 }
 
+/// Where the text ends: libyaml reports what is missing there at the line after it.
+Mark end_of(std::string_view text) {
+  Mark mark;
+  for (const char c : text) {
+    if (c == '\n') {
+      mark = {mark.line + 1, 1};
+    } else if ((static_cast<unsigned char>(c) & 0xc0U) != 0x80U) {
+      ++mark.column;
+    }
+  }
+  return mark;
+}
+
 /// libyaml's words, and where it was when it gave up.
-Problem syntax_problem(const yaml_parser_t& parser) {
+Problem syntax_problem(const yaml_parser_t& parser, std::string_view text) {
   std::string message = parser.problem != nullptr ? parser.problem : "not YAML";
   if (parser.context != nullptr) {
-    message +=
-        fmt::format(" {} that began at line {}", parser.context, parser.context_mark.line + 1);
+    message += fmt::format(" {}", parser.context);
+    if (parser.context_mark.line < parser.problem_mark.line) {
+      message += fmt::format(" that began at line {}", parser.context_mark.line + 1);
+    }
   }
   if (message.find("cannot start any token") != std::string::npos) {
     message += " (a tab cannot indent YAML; quote a value that begins with @, ` or %)";
   }
-  return {mark_of(parser.problem_mark), {}, std::move(message)};
+  const Mark mark = mark_of(parser.problem_mark);
+  const Mark end = end_of(text);
+  return {mark.line > end.line ? end : mark, {}, std::move(message)};
 }
 
 /// The kind that an explicit tag asks for, or that the text resolves to.
@@ -106,7 +123,8 @@ bool add_scalar(const yaml_event_t& event, TreeBuilder& builder) {
   const bool plain = scalar.style == YAML_PLAIN_SCALAR_STYLE;
   const auto kind = kind_of(tag, text, plain);
   if (!kind) {
-    return builder.fail_at(mark, fmt::format("tag {} is not supported here: remove it", tag));
+    return builder.fail_at(mark,
+                           fmt::format("tag {} is not supported here: remove it", excerpt(tag)));
   }
   if (plain && tag.empty() && text == "<<") {
     return builder.fail_at(mark, "merge keys (<<) are not supported: write the fields out");
@@ -128,8 +146,8 @@ bool begin_collection(const yaml_event_t& event, TreeBuilder& builder) {
   const std::string_view wanted = mapping ? "tag:yaml.org,2002:map" : "tag:yaml.org,2002:seq";
   const Mark mark = mark_of(event.start_mark);
   if (tag != nullptr && text_of(tag) != wanted && text_of(tag) != "!") {
-    return builder.fail_at(mark,
-                           fmt::format("tag {} is not supported here: remove it", text_of(tag)));
+    return builder.fail_at(
+        mark, fmt::format("tag {} is not supported here: remove it", excerpt(text_of(tag))));
   }
   return builder.begin(
       mapping ? Value::Kind::mapping : Value::Kind::sequence, mark, text_of(anchor));
@@ -186,7 +204,7 @@ std::optional<Problem> read_yaml(std::string_view text, Tree& tree) {
   while (true) {
     const yaml_event_t* event = parser.next();
     if (event == nullptr) {
-      return syntax_problem(parser.state());
+      return syntax_problem(parser.state(), text);
     }
     if (!take_event(*event, builder)) {
       return builder.problem();
