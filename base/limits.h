@@ -18,11 +18,13 @@ inline constexpr unsigned kIpv6ExtensionsMax = 8;
 /// VLAN tags (802.1Q, 802.1ad) walked before a packet counts as malformed.
 inline constexpr unsigned kVlanTagsMax = 2;
 
-/// A manifest file, a scalar in it, its nesting, and the nodes all aliases may expand to.
+/// A manifest file, a scalar in it, its nesting, the values that all aliases of a document may
+/// expand to, and the anchors they may refer to.
 inline constexpr std::size_t kManifestBytesMax = 256U << 20U;
 inline constexpr std::size_t kScalarBytesMax = 1U << 20U;
 inline constexpr std::size_t kNestingMax = 100;
 inline constexpr std::size_t kAliasExpansionMax = 100'000;
+inline constexpr std::size_t kAnchorsMax = 10'000;
 /// Values (keys, scalars, lists, maps) a manifest may hold whatever its size, and bytes of text it
 /// must have for each value beyond that: real objects have more, "[1,1,1,1" has less.
 inline constexpr std::size_t kManifestValuesFree = 4'000'000;

@@ -30,7 +30,7 @@ std::optional<Problem> read_tree(std::string_view text, Tree& tree) {
     return json_problem ? std::optional(json_problem->problem) : std::nullopt;
   }
   tree = Tree{};
-  auto yaml_problem = read_tree(text, tree);
+  auto yaml_problem = read_yaml(text, tree);
   if (!yaml_problem) {
     return std::nullopt;
   }

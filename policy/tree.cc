@@ -154,8 +154,8 @@ bool TreeBuilder::begin(Value::Kind kind, Mark mark, std::string_view anchor) {
   if (!attach(value)) {
     return false;
   }
-  if (!anchor.empty()) {
-    anchors_[std::string(anchor)] = Anchor{value, 0, true};
+  if (!anchor.empty() && !remember(anchor, Anchor{value, 0, true})) {
+    return false;
   }
   stack_.push_back(
       {.value = value, .expanded_before = expanded_ - 1, .anchor = std::string(anchor)});
@@ -191,8 +191,15 @@ bool TreeBuilder::scalar(Value::Kind kind, std::string_view text, Mark mark, boo
   return attach(value);
 }
 
-void TreeBuilder::anchor_scalar(std::string_view anchor) {
-  anchors_[std::string(anchor)] = Anchor{newest_, 1, false};
+bool TreeBuilder::anchor_scalar(std::string_view anchor) {
+  return remember(anchor, Anchor{newest_, 1, false});
+}
+
+bool TreeBuilder::remember(std::string_view name, const Anchor& anchor) {
+  anchors_[std::string(name)] = anchor;
+  return anchors_.size() <= limits::kAnchorsMax ||
+         fail_at(anchor.value->mark,
+                 fmt::format("more than {} anchors in one document", limits::kAnchorsMax));
 }
 
 bool TreeBuilder::alias(std::string_view anchor, Mark mark) {

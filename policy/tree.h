@@ -91,7 +91,7 @@ class TreeBuilder {
   /// `lasting`: the text outlives the tree and need not be copied.
   [[nodiscard]] bool scalar(Value::Kind kind, std::string_view text, Mark mark, bool lasting);
   /// Names the scalar just added.
-  void anchor_scalar(std::string_view anchor);
+  [[nodiscard]] bool anchor_scalar(std::string_view anchor);
   [[nodiscard]] bool alias(std::string_view anchor, Mark mark);
   void end_document();
   /// Notes the problem; always false, for `return fail_at(...)`.
@@ -114,6 +114,7 @@ class TreeBuilder {
     bool open;
   };
 
+  bool remember(std::string_view name, const Anchor& anchor);
   [[nodiscard]] Value* add(Mark mark);
   bool attach(Value* value);
   bool check_key(const Value& value);

@@ -132,10 +132,7 @@ bool add_scalar(const yaml_event_t& event, TreeBuilder& builder) {
   if (!builder.scalar(*kind, text, mark, false)) {
     return false;
   }
-  if (scalar.anchor != nullptr) {
-    builder.anchor_scalar(text_of(scalar.anchor));
-  }
-  return true;
+  return scalar.anchor == nullptr || builder.anchor_scalar(text_of(scalar.anchor));
 }
 
 bool begin_collection(const yaml_event_t& event, TreeBuilder& builder) {
