@@ -78,15 +78,15 @@ int explain(const ExplainOptions& options) {
 }
 
 constexpr const char* kExamples =
-    R"(Both ends are judged, the source's egress and the destination's ingress; the flow passes if both
-allow it. A denial names who isolates the pod and the rules that came nearest to allowing it.
+    R"(Both ends are judged, the source's egress and the destination's ingress; both must allow it.
+A denial names who isolates the pod and the rules that came nearest to allowing it.
 The daemon's own default is deny; say --default deny to ask what it would enforce.
 Exit codes: 0 allowed, 1 denied, 2 trouble.
 
 Examples:
   portcullis explain --manifests cluster/ --from shop/web-0 --to shop/db-0 --port 5432
   portcullis explain --manifests cluster/ --from 203.0.113.7 --to shop/web-0 --port 443 -o json
-  portcullis explain --manifests cluster/ --from shop/web-0 --to ops/dns-0 --protocol UDP --port 53
+  portcullis explain --manifests cluster/ --from shop/web-0 --to ops/dns --protocol UDP --port 53
   portcullis explain --manifests cluster/ --from shop/web-0 --to shop/db-0 --protocol ICMP)";
 
 }  // namespace

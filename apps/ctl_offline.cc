@@ -139,14 +139,14 @@ int test(const TestOptions& options) {
 }
 
 constexpr const char* kValidateExamples =
-    R"(Prints every error and warning with its file, line, column and field, then one line of counts.
+    R"(Prints every error and warning with file, line, column and field, then one line of counts.
 What the API server would refuse is an error, and so is what would be dropped in silence.
 Exit codes: 0 no error, 2 any error.
 
 Examples:
   portcullis validate --manifests policies/
   portcullis validate --manifests cluster.yaml --manifests policies/ -o json
-  kubectl get networkpolicies,pods,namespaces,nodes -A -o yaml | portcullis validate --manifests -)";
+  kubectl get netpol,pods,ns,nodes -A -o yaml | portcullis validate --manifests -)";
 
 constexpr const char* kTestExamples =
     R"(FILE holds a probe a line, its five fields separated by tabs:
@@ -162,7 +162,7 @@ Exit codes: 0 all pass, 1 some fail, 2 the input cannot be used.
 
 Examples:
   portcullis test --manifests cluster/ --expect probes.tsv
-  portcullis test --manifests cluster/ --manifests new-policy.yaml --expect probes.yaml --default deny)";
+  portcullis test --manifests cluster/ --manifests new.yaml --expect probes.yaml --default deny)";
 
 void add_validate(CLI::App& program, int& exit_code) {
   auto options = std::make_shared<ValidateOptions>();

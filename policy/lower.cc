@@ -71,7 +71,6 @@ class Lowering {
                                                    const AddressSet& peers) const;
   [[nodiscard]] PortSet resolve(const PolicyRule& rule, EndpointIndex pod) const;
   void append(classifier::Rule rule, Variant variant);
-  void warn_of_undeclared_namespaces();
 
   const Snapshot& snapshot_;
   Population population_;
@@ -89,7 +88,6 @@ Lowered Lowering::run(classifier::DefaultMode mode) {
   index_addresses();
   lower_direction(Direction::egress);
   lower_direction(Direction::ingress);
-  warn_of_undeclared_namespaces();
   out_.rules.pod_cidrs = std::move(population_.pod_cidrs);
   out_.rules.endpoints = std::move(population_.endpoints);
   out_.endpoints = std::move(population_.names);
@@ -294,25 +292,6 @@ std::vector<Variant> Lowering::named_by_peer(const Positions& subjects,
     variants.push_back({{.endpoints = subjects}, std::move(pods), ports});
   }
   return variants;
-}
-
-void Lowering::warn_of_undeclared_namespaces() {
-  const auto selects_namespaces = [](const PolicyRule& rule) {
-    return std::any_of(rule.peers.begin(), rule.peers.end(), [](const Peer& peer) {
-      const auto* pods = std::get_if<PodPeer>(&peer);
-      return pods != nullptr && pods->namespaces && !pods->namespaces->requirements.empty();
-    });
-  };
-  const bool matters =
-      std::any_of(snapshot_.policies.begin(), snapshot_.policies.end(), [&](const auto& policy) {
-        return std::any_of(policy.ingress.begin(), policy.ingress.end(), selects_namespaces) ||
-               std::any_of(policy.egress.begin(), policy.egress.end(), selects_namespaces);
-      });
-  for (const std::string& name : matters ? index_.undeclared() : std::vector<std::string>{}) {
-    out_.warnings.push_back(fmt::format(
-        "namespace {} has pods but no Namespace object; a namespaceSelector sees no labels on it",
-        name));
-  }
 }
 
 }  // namespace

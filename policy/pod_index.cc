@@ -73,16 +73,6 @@ Positions PodIndex::select(const std::string& name_space, const PodPeer& peer) c
   return picked;
 }
 
-std::vector<std::string> PodIndex::undeclared() const {
-  std::vector<std::string> names;
-  for (const Run& run : runs_) {
-    if (run.labels == nullptr) {
-      names.push_back(*run.name);
-    }
-  }
-  return names;
-}
-
 void PodIndex::select_in(const Run& run, const Selector& selector, Positions& picked) const {
   const auto pick = [&](std::uint32_t position) {
     if (matches(selector, pods_[position]->labels)) {

@@ -26,15 +26,13 @@ class PodIndex {
   [[nodiscard]] Positions select(const std::string& name_space, const Selector& selector) const;
   /// The pods that one peer item of a policy in `name_space` picks.
   [[nodiscard]] Positions select(const std::string& name_space, const PodPeer& peer) const;
-  /// Namespaces that have pods but no Namespace object; their labels count as none.
-  [[nodiscard]] std::vector<std::string> undeclared() const;
 
  private:
   struct Run {
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
     const std::string* name = nullptr;
-    const Labels* labels = nullptr;  // Null without a Namespace object.
+    const Labels* labels = nullptr;  // Null without a Namespace object: none.
   };
   struct Key {
     Positions pods;  // That have the key at all.

@@ -177,14 +177,6 @@ TEST(Lower, WarnsOfWhatCanHaveNoEffect) {
   EXPECT_EQ(got.warnings.size(), 3U);
 }
 
-TEST(Lower, WarnsOfNamespacesWhoseLabelsAreUnknown) {
-  Snapshot snapshot = two_pods();
-  snapshot.namespaces.clear();
-  snapshot.policies = {
-      ingress_policy("shop", "p", {}, {PolicyRule{{PodPeer{with("a", "b"), {}}}, {}, {}}})};
-  EXPECT_TRUE(warns(lowered(snapshot), "namespace shop has pods but no Namespace object"));
-}
-
 TEST(Lower, TakesNodesOutOfThePodCidrs) {
   Snapshot snapshot = two_pods();
   snapshot.nodes = {{"n1", {}, {ip("10.0.0.5")}, {cidr("10.0.0.4/30")}, {}}};
