@@ -138,6 +138,8 @@ def functions(code):
 def kind_of_block(header, scopes, depth):
     if depth > 0 or any(scope != "outer" for scope in scopes):
         return "other"
+    if re.search(r"\bconcept\b", header):
+        return "other"
     if re.search(r"\b(namespace|class|struct|union|enum|extern)\b(\s*alignas\([^)]*\))?[^()=]*$",
                  header):
         return "outer"
@@ -325,6 +327,8 @@ def documents(tree):
 
 def missing_files(tree, path, number, quoted):
     for name in braces_expanded(quoted):
+        if re.search(r"\b(FOLDER|FILE|NAME|KIND)\b", name):
+            continue  # A placeholder.
         full = os.path.join(tree.root, name)
         if not os.path.exists(full) and not ("*" in name and glob.glob(full)):
             yield path, number, f"there is no {name}; mend the document"
