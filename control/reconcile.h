@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+// Reconcile: manifests -> snapshot -> rules -> table -> publication. The only road to a new table,
+// and the history of those that were taken.
+// Thread: prepare() any; everything else the control thread.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "classifier/compile.h"
+#include "classifier/table.h"
+#include "control/rule_ledger.h"
+#include "dataplane/dataplane.h"
+#include "observe/explain.h"
+#include "policy/locate.h"
+#include "policy/lower.h"
+#include "policy/snapshot.h"
+
+namespace portcullis::control {
+
+struct Publication {
+  std::uint64_t epoch = 0;
+  std::vector<dataplane::RuleHits> retired;  // What the replaced table had counted at its end.
+};
+
+/// Where tables go: the dataplane, or a fake in tests.
+class Publisher {
+ public:
+  Publisher() = default;
+  Publisher(const Publisher&) = delete;
+  Publisher& operator=(const Publisher&) = delete;
+  virtual ~Publisher() = default;
+
+  /// Enforces `table` and nothing else from its return on.
+  /// Owner: keeps the table until the next successful publish().
+  /// Errors: nothing changed.
+  virtual Result<Publication> publish(std::unique_ptr<const classifier::Table> table,
+                                      std::size_t rule_ids) = 0;
+  [[nodiscard]] virtual std::vector<dataplane::RuleHits> rule_hits() const = 0;
+  [[nodiscard]] virtual dataplane::DataplaneStatus status() const = 0;
+};
+
+struct ReconcileOptions {
+  policy::LowerOptions lowering;
+  classifier::CompileOptions compiling;
+  std::size_t history_max = 16;
+};
+
+/// Who asks for a change, and why.
+struct Intent {
+  std::string who;
+  std::string comment;
+  std::optional<std::uint64_t> rollback_to;  // The revision whose snapshot this is.
+};
+
+struct Counts {
+  std::size_t namespaces = 0;
+  std::size_t pods = 0;
+  std::size_t nodes = 0;
+  std::size_t policies = 0;
+  std::size_t rules = 0;
+  std::size_t skipped = 0;  // Objects of kinds that mean nothing here.
+};
+
+/// Compiled and not yet enforced.
+struct Candidate {
+  std::shared_ptr<const policy::Snapshot> snapshot;
+  std::shared_ptr<const policy::Lowered> lowered;
+  std::unique_ptr<const classifier::Table> table;
+  std::string digest;  // Of the snapshot's content.
+  std::string table_digest;
+  std::unique_ptr<const observe::Explainer> explainer;  // Of that table.
+  std::unique_ptr<const policy::Locator> locator;       // Of that snapshot.
+  std::vector<RuleKey> rule_keys;
+  std::vector<policy::Diagnostic> warnings;
+  std::chrono::microseconds duration{};
+};
+
+/// Why manifests cannot be enforced.
+struct Rejection {
+  std::string message;
+  std::vector<policy::Diagnostic> diagnostics;  // Errors and warnings, all of them.
+};
+
+using Prepared = tl::expected<Candidate, Rejection>;
+using Instant = std::chrono::system_clock::time_point;
+
+struct Revision {
+  std::uint64_t number = 0;  // From 1, never used twice.
+  Instant time;
+  Intent intent;
+  std::string digest;
+  std::string table_digest;
+  Counts counts;
+  classifier::TableSizes table;
+  std::chrono::microseconds duration{};
+  std::shared_ptr<const policy::Snapshot> snapshot;
+};
+
+struct Applied {
+  Revision revision;     // The running one, be it new or not.
+  bool changed = false;  // False: the content was enforced already.
+  std::uint64_t epoch = 0;
+};
+
+/// A change that did not happen.
+struct Refused {
+  Instant time;
+  std::string who;
+  std::string message;
+};
+
+class Reconcile {
+ public:
+  /// REQUIRES: the publisher outlives it.
+  Reconcile(ReconcileOptions options, Publisher& publisher);
+
+  /// Compiles; touches nothing that runs. Errors: one or more of the manifests are invalid, an
+  /// address has two owners, or the table would be too large.
+  [[nodiscard]] Prepared prepare(std::span<const policy::Manifest> manifests) const;
+  [[nodiscard]] Prepared prepare(std::shared_ptr<const policy::Snapshot> snapshot) const;
+
+  /// Enforces. Content that is enforced already makes no revision; only the places in files that
+  /// explanations name are brought up to date.
+  /// Errors: the publisher refuses; nothing changed then.
+  Result<Applied> apply(Candidate candidate, Intent intent);
+
+  /// The snapshot of revision `number`, or of the one ahead of the running one.
+  /// Errors: not in the history.
+  [[nodiscard]] Result<const Revision*> find(std::optional<std::uint64_t> number) const;
+
+  /// Oldest first; the last one runs.
+  [[nodiscard]] const std::deque<Revision>& history() const { return history_; }
+  /// REQUIRES: something was applied. Thread: valid until the next apply().
+  [[nodiscard]] const observe::Explainer& explainer() const;
+  [[nodiscard]] const policy::Locator& locator() const;
+  /// Packets by rule since start, also under earlier tables that had the same rule.
+  [[nodiscard]] std::vector<RuleTotal> rule_totals() const;
+  [[nodiscard]] dataplane::DataplaneStatus dataplane() const { return publisher_.status(); }
+  [[nodiscard]] const ReconcileOptions& options() const { return options_; }
+
+  void record_refusal(Refused refused) { last_refused_ = std::move(refused); }
+  [[nodiscard]] const std::optional<Refused>& last_refused() const { return last_refused_; }
+
+ private:
+  /// What runs, with its names. `table` belongs to the publisher.
+  struct Running {
+    const classifier::Table* table = nullptr;
+    std::shared_ptr<const policy::Snapshot> snapshot;
+    std::shared_ptr<const policy::Lowered> lowered;
+    std::unique_ptr<const observe::Explainer> explainer;
+    std::unique_ptr<const policy::Locator> locator;
+  };
+  void adopt(const classifier::Table& table, Candidate& candidate);
+
+  ReconcileOptions options_;
+  Publisher& publisher_;
+  std::deque<Revision> history_;
+  Running running_;
+  RuleLedger ledger_;
+  std::optional<Refused> last_refused_;
+};
+
+}  // namespace portcullis::control

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// RuleLedger: packets by policy rule over all tables since start. A rule keeps its count from table
+// to table for as long as its words stay the same, wherever in its policy it stands.
+// Thread: RuleLedger the control thread; rule_keys() any.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "dataplane/dataplane.h"
+#include "policy/lower.h"
+#include "policy/provenance.h"
+#include "policy/snapshot.h"
+
+namespace portcullis::control {
+
+/// What one rule of a table is counted under.
+struct RuleKey {
+  std::string key;  // Policy, direction and content; not the place in a file.
+  policy::RuleOrigin origin;
+};
+
+/// Shapes: result[i] is of lowered.rules.rules[i]; rules of one origin share a key.
+std::vector<RuleKey> rule_keys(const policy::Snapshot& snapshot, const policy::Lowered& lowered);
+
+struct RuleTotal {
+  std::string builtin;                       // "default_deny"; empty for a policy's rule.
+  std::optional<policy::RuleOrigin> origin;  // Of a policy's rule.
+  std::uint64_t packets = 0;
+};
+
+class RuleLedger {
+ public:
+  /// Another table runs; `retired` is what the one before it had counted. Rules that are gone
+  /// are forgotten.
+  void replace(std::vector<RuleKey> keys, std::span<const dataplane::RuleHits> retired);
+  /// The same table runs under other names (places in files).
+  void rename(std::vector<RuleKey> keys) { keys_ = std::move(keys); }
+
+  /// Totals with the hits of the running table, most packets first; rules without any are left
+  /// out.
+  [[nodiscard]] std::vector<RuleTotal> totals(std::span<const dataplane::RuleHits> hits) const;
+
+ private:
+  using Packets = std::unordered_map<std::string, std::uint64_t>;
+  void add(Packets& packets, std::span<const dataplane::RuleHits> hits) const;
+
+  std::vector<RuleKey> keys_;  // Of the running table.
+  Packets past_;               // Under earlier tables, by key.
+};
+
+}  // namespace portcullis::control

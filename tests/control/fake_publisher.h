@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// A dataplane that only remembers, and a small cluster to publish.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "control/reconcile.h"
+
+namespace portcullis::control {
+
+class FakePublisher : public Publisher {
+ public:
+  Result<Publication> publish(std::unique_ptr<const classifier::Table> table,
+                              std::size_t rule_ids) override {
+    if (broken) {
+      return fail("the port is on fire");
+    }
+    running = std::move(table);
+    ids = rule_ids;
+    return Publication{.epoch = ++published, .retired = std::exchange(hits, {})};
+  }
+  [[nodiscard]] std::vector<dataplane::RuleHits> rule_hits() const override { return hits; }
+  [[nodiscard]] dataplane::DataplaneStatus status() const override {
+    return {.epoch = published,
+            .ports = {{.name = "inside", .link_up = true, .rx_packets = 10}},
+            .workers = {{.cpu = 1, .packets = 10, .dropped = 4, .flows = 3, .drops = {0, 4}}}};
+  }
+
+  std::unique_ptr<const classifier::Table> running;
+  std::size_t ids = 0;
+  std::uint64_t published = 0;
+  std::vector<dataplane::RuleHits> hits;
+  bool broken = false;
+};
+
+/// Two pods of namespace shop: web at 10.0.0.1, db at 10.0.0.2.
+inline std::string two_pods() {
+  std::string text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
+  for (const auto& [name, address] : {std::pair("web", "10.0.0.1"), std::pair("db", "10.0.0.2")}) {
+    text += fmt::format(
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {0}, namespace: shop, "
+        "labels: {{app: {0}}}}}\nspec: {{nodeName: n1}}\nstatus: {{podIP: {1}, "
+        "podIPs: [{{ip: {1}}}]}}\n",
+        name,
+        address);
+  }
+  return text;
+}
+
+/// A policy of namespace shop that lets web into db on these TCP ports, a rule a port.
+inline std::string policy_text(const std::vector<int>& ports, const std::string& name = "db") {
+  std::string text = fmt::format(
+      "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {}, namespace: "
+      "shop}}\nspec:\n  podSelector: {{matchLabels: {{app: db}}}}\n  ingress:\n",
+      name);
+  for (const int port : ports) {
+    text += fmt::format(
+        "  - from: [{{podSelector: {{matchLabels: {{app: web}}}}}}]\n"
+        "    ports: [{{port: {}}}]\n",
+        port);
+  }
+  return text;
+}
+
+inline std::vector<policy::Manifest> shop(const std::vector<int>& ports) {
+  return {{"pods.yaml", two_pods()}, {"policy.yaml", policy_text(ports)}};
+}
+
+inline ReconcileOptions open_by_default() {
+  return {.lowering = {.default_mode = classifier::DefaultMode::kubernetes}};
+}
+
+}  // namespace portcullis::control
