@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "control/ask.h"
+
+#include <functional>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "control/client.h"
+#include "control/render.h"
+
+namespace portcullis::control {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kExitDenied = 1;
+constexpr int kExitTrouble = 2;
+
+std::string dump(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+/// Calls one method and shows its result.
+Told ask(const Target& target,
+         const char* method,
+         json params,
+         const std::function<std::string(const json&)>& render) {
+  auto client = Client::connect(target.socket, target.timeout);
+  if (!client) {
+    return {kExitTrouble, "", fmt::format("portcullis: {}\n", to_string(client.error()))};
+  }
+  const auto answer = client->call(method, std::move(params));
+  if (!answer) {
+    return {kExitTrouble, "", fmt::format("portcullis: {}\n", to_string(answer.error()))};
+  }
+  if (!*answer) {
+    const RpcError& error = answer->error();
+    if (!target.json) {
+      return {kExitTrouble, "", render_error(error)};
+    }
+    const json body = {{"code", static_cast<int>(error.code)},
+                       {"message", error.message},
+                       {"data", error.details}};
+    return {kExitTrouble, dump({{"error", body}}), ""};
+  }
+  try {
+    return {0, target.json ? dump(**answer) : render(**answer), ""};
+  } catch (const json::exception& error) {
+    return {kExitTrouble, "", fmt::format("portcullis: strange answer: {}\n", error.what())};
+  }
+}
+
+}  // namespace
+
+Told ask_commit(const Target& target,
+                std::span<const policy::Manifest> manifests,
+                const std::string& comment) {
+  json list = json::array();
+  for (const policy::Manifest& one : manifests) {
+    list.push_back({{"name", one.name}, {"text", one.text}});
+  }
+  return ask(
+      target, "commit", {{"manifests", std::move(list)}, {"comment", comment}}, render_commit);
+}
+
+Told ask_status(const Target& target) {
+  return ask(target, "status", json::object(), render_status);
+}
+
+Told ask_history(const Target& target) {
+  return ask(target, "history", json::object(), render_history);
+}
+
+Told ask_rollback(const Target& target,
+                  std::optional<std::uint64_t> revision,
+                  const std::string& comment) {
+  json params = {{"comment", comment}};
+  if (revision) {
+    params["revision"] = *revision;
+  }
+  return ask(target, "rollback", std::move(params), render_commit);
+}
+
+Told ask_explain(const Target& target, const Question& question) {
+  json params = {{"from", question.from}, {"to", question.to}, {"protocol", question.protocol}};
+  params["port"] = question.port.empty() ? "-" : question.port;
+  bool allowed = false;
+  std::string warnings;
+  // The same object or text as `explain --manifests` prints, so that scripts need not care.
+  Target asked = target;
+  asked.json = false;
+  Told told = ask(asked, "explain", std::move(params), [&](const json& result) {
+    allowed = result.value("allowed", false);
+    for (const json& warning : result.value("warnings", json::array())) {
+      warnings += fmt::format("warning: {}\n",
+                              warning.is_string() ? warning.get<std::string>() : warning.dump());
+    }
+    return target.json ? dump(result.value("explanation", json())) : result.value("text", "");
+  });
+  if (told.exit_code == 0) {
+    told.exit_code = allowed ? 0 : kExitDenied;
+    told.trouble = std::move(warnings);
+  }
+  return told;
+}
+
+}  // namespace portcullis::control

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// The CLI's verbs that ask the daemon: one function each, from words to exit code.
+// Thread: any; each call has a connection of its own.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "policy/snapshot.h"
+
+namespace portcullis::control {
+
+/// Which daemon, and how its answers are wanted.
+struct Target {
+  std::string socket = "/run/portcullis/control.sock";
+  std::chrono::milliseconds timeout{60'000};
+  bool json = false;  // One object a line for programs, else tables for people.
+};
+
+/// Exit code as diff(1): 0 done or allowed, 1 denied, 2 trouble.
+struct Told {
+  int exit_code = 0;
+  std::string output;   // For standard output.
+  std::string trouble;  // For standard error.
+};
+
+Told ask_commit(const Target& target,
+                std::span<const policy::Manifest> manifests,
+                const std::string& comment);
+Told ask_status(const Target& target);
+Told ask_history(const Target& target);
+Told ask_rollback(const Target& target,
+                  std::optional<std::uint64_t> revision,
+                  const std::string& comment);
+
+struct Question {
+  std::string from;
+  std::string to;
+  std::string protocol;
+  std::string port;  // "-" or empty: none.
+};
+Told ask_explain(const Target& target, const Question& question);
+
+}  // namespace portcullis::control

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT
+#include "control/commands.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "observe/explain.h"
+#include "policy/expect.h"
+
+namespace portcullis::control {
+namespace {
+
+using nlohmann::json;
+
+/// A message up to this size is parsed at once; a larger one waits for the lane, where it holds up
+/// nobody's status.
+constexpr std::size_t kInlineBytesMax = std::size_t{64} << 10U;
+constexpr std::size_t kCommentBytesMax = 1024;
+constexpr std::string_view kMethods = "hello, commit, status, history, rollback and explain";
+
+tl::unexpected<RpcError> refuse(RpcCode code, std::string message, json details = {}) {
+  return tl::unexpected(
+      RpcError{.code = code, .message = std::move(message), .details = std::move(details)});
+}
+
+tl::unexpected<RpcError> wrong_params(std::string message) {
+  return refuse(RpcCode::invalid_params, std::move(message));
+}
+
+/// A parameter that does not exist is more likely misspelt than meant to be ignored.
+tl::expected<void, RpcError> only(const json& params,
+                                  std::initializer_list<std::string_view> known) {
+  for (const auto& [name, value] : params.items()) {
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      return wrong_params(fmt::format(
+          "there is no parameter {}; known are: {}", excerpt(name), fmt::join(known, ", ")));
+    }
+  }
+  return {};
+}
+
+/// A string parameter; absent: `otherwise`, or an error where that is absent too.
+tl::expected<std::string, RpcError> text_param(const json& params,
+                                               const std::string& name,
+                                               const char* otherwise = nullptr) {
+  const auto found = params.find(name);
+  if (found == params.end() && otherwise != nullptr) {
+    return std::string(otherwise);
+  }
+  if (found == params.end() || !found->is_string()) {
+    return wrong_params(fmt::format("{} is missing or not a string", name));
+  }
+  return found->get<std::string>();
+}
+
+/// True of text that may go to a log or a terminal as it is.
+bool is_printable(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char letter) {
+    const auto byte = static_cast<unsigned char>(letter);
+    return byte < 0x20 || byte == 0x7f;
+  });
+}
+
+tl::expected<std::vector<policy::Manifest>, RpcError> manifests_of(json& params) {
+  const auto list = params.find("manifests");
+  if (list == params.end() || !list->is_array() || list->empty()) {
+    return wrong_params("manifests is not a list of at least one {name, text}");
+  }
+  std::vector<policy::Manifest> manifests;
+  for (json& one : *list) {
+    if (!one.is_object() || !one.contains("name") || !one["name"].is_string() ||
+        !one.contains("text") || !one["text"].is_string()) {
+      return wrong_params(
+          fmt::format("manifests[{}] is not {{name: string, text: string}}", manifests.size()));
+    }
+    if (!is_printable(one["name"].get_ref<std::string&>())) {
+      return wrong_params(
+          fmt::format("manifests[{}].name has control characters", manifests.size()));
+    }
+    manifests.push_back({.name = std::move(one["name"].get_ref<std::string&>()),
+                         .text = std::move(one["text"].get_ref<std::string&>())});
+  }
+  return manifests;
+}
+
+tl::expected<Intent, RpcError> intent_of(const Caller& caller, const json& params) {
+  auto comment = text_param(params, "comment", "");
+  if (!comment) {
+    return tl::unexpected(std::move(comment).error());
+  }
+  if (comment->size() > kCommentBytesMax || !is_printable(*comment)) {
+    return wrong_params(
+        fmt::format("comment is longer than {} bytes or has control characters", kCommentBytesMax));
+  }
+  return Intent{.who = caller.text(), .comment = *std::move(comment)};
+}
+
+/// The port of `explain`: a number, or "-" for a flow that only rules without ports match.
+tl::expected<std::string, RpcError> port_text(const json& params) {
+  const auto found = params.find("port");
+  if (found == params.end() || found->is_null()) {
+    return std::string("-");
+  }
+  if (found->is_number_unsigned()) {
+    return std::to_string(found->get<std::uint64_t>());
+  }
+  if (found->is_string()) {
+    return found->get<std::string>();
+  }
+  return wrong_params("port is neither a number from 0 to 65535 nor \"-\"");
+}
+
+}  // namespace
+
+Commands::Commands(Lane& lane, Reconcile& reconcile, Daemon daemon)
+    : lane_(lane), reconcile_(reconcile), daemon_(std::move(daemon)) {}
+
+void Commands::handle(const Caller& caller, std::string message, const Server::Reply& reply) {
+  using Parsing = tl::expected<Request, Refusal>;
+  const auto proceed = [this, caller, reply](Parsing parsed) {
+    if (!parsed) {
+      reply(error_line(parsed.error().id, parsed.error().error));
+      return;
+    }
+    const auto answer_to = [reply, id = parsed->id, wants = parsed->wants_reply](Answer answer) {
+      if (!wants) {
+        reply({});
+      } else if (answer) {
+        reply(result_line(id, *std::move(answer)));
+      } else {
+        reply(error_line(id, answer.error()));
+      }
+    };
+    dispatch(caller, *std::move(parsed), answer_to);
+  };
+  if (message.size() <= kInlineBytesMax) {
+    proceed(parse_request(message));
+    return;
+  }
+  auto parsed = std::make_shared<Parsing>();
+  lane_.run([parsed, message = std::move(message)] { *parsed = parse_request(message); },
+            [parsed, proceed] { proceed(std::move(*parsed)); });
+}
+
+void Commands::dispatch(const Caller& caller, Request request, const Done& done) {
+  const std::string& method = request.method;
+  json& params = request.params;
+  if (method == "status" || method == "history") {
+    if (const auto known = only(params, {}); !known) {
+      return done(tl::unexpected(known.error()));
+    }
+    return done(method == "status" ? status_json(daemon_, reconcile_) : history_json(reconcile_));
+  }
+  if (method == "hello") {
+    return done(hello(params));
+  }
+  if (method == "explain") {
+    return done(explain(params));
+  }
+  if (method == "commit") {
+    return commit_request(caller, params, done);
+  }
+  if (method == "rollback") {
+    return rollback_request(caller, params, done);
+  }
+  done(refuse(RpcCode::method_not_found,
+              fmt::format("there is no method {}; there are {}", excerpt(method), kMethods)));
+}
+
+Answer Commands::hello(const json& params) const {
+  if (const auto known = only(params, {"protocol", "client"}); !known) {
+    return tl::unexpected(known.error());
+  }
+  const auto wanted = params.find("protocol");
+  const bool speaks =
+      wanted == params.end() || *wanted == kProtocolVersion ||
+      (wanted->is_array() &&
+       std::find(wanted->begin(), wanted->end(), json(kProtocolVersion)) != wanted->end());
+  if (!speaks) {
+    return refuse(RpcCode::unsupported_protocol,
+                  fmt::format("protocol {} is spoken here", kProtocolVersion),
+                  {{"supported", json::array({kProtocolVersion})}});
+  }
+  return json{
+      {"protocol", kProtocolVersion}, {"server", "portcullisd"}, {"version", PORTCULLIS_VERSION}};
+}
+
+void Commands::commit_request(const Caller& caller, json& params, const Done& done) {
+  if (const auto known = only(params, {"manifests", "comment"}); !known) {
+    return done(tl::unexpected(known.error()));
+  }
+  auto intent = intent_of(caller, params);
+  if (!intent) {
+    return done(tl::unexpected(std::move(intent).error()));
+  }
+  auto manifests = manifests_of(params);
+  if (!manifests) {
+    return done(tl::unexpected(std::move(manifests).error()));
+  }
+  commit(*std::move(manifests), *std::move(intent), done);
+}
+
+void Commands::rollback_request(const Caller& caller, const json& params, const Done& done) {
+  if (const auto known = only(params, {"revision", "comment"}); !known) {
+    return done(tl::unexpected(known.error()));
+  }
+  auto intent = intent_of(caller, params);
+  if (!intent) {
+    return done(tl::unexpected(std::move(intent).error()));
+  }
+  const auto revision = params.find("revision");
+  if (revision == params.end() || revision->is_null()) {
+    return rollback(std::nullopt, *std::move(intent), done);
+  }
+  if (!revision->is_number_unsigned()) {
+    return done(wrong_params("revision is not a number of the history"));
+  }
+  rollback(revision->get<std::uint64_t>(), *std::move(intent), done);
+}
+
+void Commands::commit(std::vector<policy::Manifest> manifests, Intent intent, Done done) {
+  auto owned = std::make_shared<const std::vector<policy::Manifest>>(std::move(manifests));
+  change([this, owned] { return reconcile_.prepare(*owned); }, std::move(intent), std::move(done));
+}
+
+void Commands::rollback(std::optional<std::uint64_t> number, Intent intent, Done done) {
+  const auto found = reconcile_.find(number);
+  if (!found) {
+    return done(refuse(RpcCode::unknown_revision, found.error().message));
+  }
+  intent.rollback_to = (*found)->number;
+  // The snapshot stays alive even if the revision leaves the history meanwhile.
+  change([this, snapshot = (*found)->snapshot] { return reconcile_.prepare(snapshot); },
+         std::move(intent),
+         std::move(done));
+}
+
+void Commands::change(std::function<Prepared()> compile, Intent intent, Done done) {
+  auto prepared = std::make_shared<Prepared>();
+  lane_.run([prepared, compile = std::move(compile)] { *prepared = compile(); },
+            [this, prepared, intent = std::move(intent), done = std::move(done)] {
+              done(enforce(std::move(*prepared), intent));
+            });
+}
+
+Answer Commands::enforce(Prepared prepared, Intent intent) {
+  const auto refused = [&](RpcCode code, const std::string& message, json details) {
+    log::error("control: change by {} refused: {}", intent.who, message);
+    reconcile_.record_refusal(
+        {.time = std::chrono::system_clock::now(), .who = intent.who, .message = message});
+    return Answer(refuse(code, message, std::move(details)));
+  };
+  if (!prepared) {
+    const auto& diagnostics = prepared.error().diagnostics;
+    return refused(RpcCode::rejected,
+                   prepared.error().message,
+                   {{"diagnostics", to_json(std::span(diagnostics))},
+                    {"diagnostics_total", diagnostics.size()}});
+  }
+  const std::vector<policy::Diagnostic> warnings = std::move(prepared->warnings);
+  const auto applied = reconcile_.apply(*std::move(prepared), intent);
+  if (!applied) {
+    return refused(RpcCode::not_published, to_string(applied.error()), {});
+  }
+  const Revision& revision = applied->revision;
+  if (applied->changed) {
+    log::info("control: revision {} by {}: {} policies, {} pods, {} rules, table of {} bytes",
+              revision.number,
+              intent.who,
+              revision.counts.policies,
+              revision.counts.pods,
+              revision.counts.rules,
+              revision.table.total);
+  }
+  json result = to_json(revision);
+  result["changed"] = applied->changed;
+  result["warnings"] = to_json(std::span(warnings));
+  return result;
+}
+
+Answer Commands::explain(const json& params) const {
+  if (const auto known = only(params, {"from", "to", "protocol", "port"}); !known) {
+    return tl::unexpected(known.error());
+  }
+  const auto from = text_param(params, "from");
+  const auto to = text_param(params, "to");
+  const auto protocol_text = text_param(params, "protocol", "TCP");
+  const auto port = port_text(params);
+  for (const auto* text : {&from, &to, &protocol_text, &port}) {
+    if (!*text) {
+      return tl::unexpected(text->error());
+    }
+  }
+  const auto protocol = policy::parse_protocol(*protocol_text);
+  if (!protocol) {
+    return wrong_params("protocol: " + protocol.error().message);
+  }
+  const auto number = policy::parse_port(*port, *protocol);
+  if (!number) {
+    return wrong_params("port: " + number.error().message);
+  }
+  const auto located = reconcile_.locator().locate(
+      {.src = *from, .dst = *to, .protocol = *protocol, .port = number->value_or(0)});
+  if (!located) {
+    return wrong_params(to_string(located.error()));
+  }
+  const observe::Explanation explanation = reconcile_.explainer().explain(located->flow);
+  return json{{"allowed", explanation.allowed},
+              {"revision", reconcile_.history().back().number},
+              {"explanation", json::parse(observe::to_json(explanation), nullptr, false)},
+              {"text", observe::to_text(explanation)},
+              {"warnings", located->warnings}};
+}
+
+}  // namespace portcullis::control

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// The verbs of the control socket, one function each.
+// Thread: the control thread; what takes long runs on the lane.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "control/loop.h"
+#include "control/protocol.h"
+#include "control/reconcile.h"
+#include "control/server.h"
+#include "control/status.h"
+#include "policy/snapshot.h"
+
+namespace portcullis::control {
+
+class Commands {
+ public:
+  /// Takes what became of a change, on the control thread.
+  using Done = std::function<void(Answer)>;
+
+  /// REQUIRES: lane and reconcile outlive it, and so does it the lane's jobs.
+  Commands(Lane& lane, Reconcile& reconcile, Daemon daemon);
+
+  /// Serves one message of the socket. Never blocks: what is large or slow goes to the lane.
+  void handle(const Caller& caller, std::string message, const Server::Reply& reply);
+
+  /// Compiles on the lane, then enforces; answers with the revision or with why not.
+  void commit(std::vector<policy::Manifest> manifests, Intent intent, Done done);
+  /// Enforces an earlier revision's snapshot as a new revision; absent: the one ahead of this.
+  void rollback(std::optional<std::uint64_t> number, Intent intent, Done done);
+
+ private:
+  void dispatch(const Caller& caller, Request request, const Done& done);
+  /// `compile` runs on the lane.
+  void change(std::function<Prepared()> compile, Intent intent, Done done);
+
+  [[nodiscard]] Answer hello(const nlohmann::json& params) const;
+  [[nodiscard]] Answer explain(const nlohmann::json& params) const;
+  void commit_request(const Caller& caller, nlohmann::json& params, const Done& done);
+  void rollback_request(const Caller& caller, const nlohmann::json& params, const Done& done);
+  [[nodiscard]] Answer enforce(Prepared prepared, Intent intent);
+
+  Lane& lane_;
+  Reconcile& reconcile_;
+  Daemon daemon_;
+};
+
+}  // namespace portcullis::control

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: MIT
+#include "control/render.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace portcullis::control {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kDigestShown = 12;
+
+/// A member as text; empty where there is none.
+std::string text(const json& object, const char* name) {
+  const auto found = object.is_object() ? object.find(name) : object.end();
+  if (!object.is_object() || found == object.end() || found->is_null()) {
+    return "";
+  }
+  if (found->is_string()) {
+    return found->get<std::string>();
+  }
+  return found->dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+double number(const json& object, const char* name) {
+  const auto found = object.is_object() ? object.find(name) : object.end();
+  return object.is_object() && found != object.end() && found->is_number() ? found->get<double>()
+                                                                           : 0;
+}
+
+const json& part(const json& object, const char* name) {
+  static const json nothing;
+  const auto found = object.is_object() ? object.find(name) : object.end();
+  return object.is_object() && found != object.end() ? *found : nothing;
+}
+
+std::string short_digest(const json& object, const char* name) {
+  return text(object, name).substr(0, kDigestShown);
+}
+
+/// "3d4h", "5h2m", "7m12s", "9s".
+std::string span_text(double seconds) {
+  const auto s = static_cast<std::uint64_t>(std::max(0.0, seconds));
+  if (s >= 86'400) {
+    return fmt::format("{}d{}h", s / 86'400, s % 86'400 / 3'600);
+  }
+  if (s >= 3'600) {
+    return fmt::format("{}h{}m", s / 3'600, s % 3'600 / 60);
+  }
+  return s >= 60 ? fmt::format("{}m{}s", s / 60, s % 60) : fmt::format("{}s", s);
+}
+
+std::string bytes_text(double bytes) {
+  constexpr std::array<const char*, 4> kUnits{"B", "KiB", "MiB", "GiB"};
+  std::size_t unit = 0;
+  for (; bytes >= 1024 && unit + 1 < kUnits.size(); ++unit) {
+    bytes /= 1024;
+  }
+  return fmt::format("{:.{}f} {}", bytes, unit == 0 ? 0 : 1, kUnits.at(unit));
+}
+
+using Row = std::vector<std::string>;
+
+/// Columns as wide as their widest cell, two blanks apart; the last one is ragged.
+std::string table(const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths;
+  for (const Row& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      widths[i] = std::max(widths[i], row[i].size());
+    }
+  }
+  std::string out;
+  for (const Row& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += fmt::format("{:<{}}  ", row[i], widths[i]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
+  }
+  return out;
+}
+
+/// "POLICY_DENIED 12, NO_ROUTE 3", most first.
+std::string drops_text(const json& drops) {
+  std::vector<std::pair<std::uint64_t, std::string>> sorted;
+  for (const auto& [reason, count] : drops.items()) {
+    sorted.emplace_back(count.is_number_unsigned() ? count.get<std::uint64_t>() : 0, reason);
+  }
+  std::sort(sorted.rbegin(), sorted.rend());
+  std::string out;
+  for (const auto& [count, reason] : sorted) {
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", reason, count);
+  }
+  return out.empty() ? "none" : out;
+}
+
+std::string counts_text(const json& counts) {
+  return fmt::format("{} namespaces, {} pods, {} nodes, {} policies, {} rules",
+                     text(counts, "namespaces"),
+                     text(counts, "pods"),
+                     text(counts, "nodes"),
+                     text(counts, "policies"),
+                     text(counts, "rules"));
+}
+
+std::string rule_name(const json& rule) {
+  if (rule.contains("builtin")) {
+    return "built in: " + text(rule, "builtin");
+  }
+  const std::string number_text = text(rule, "rule");
+  const std::string which = number_text == "0" ? "isolation" : fmt::format("rule {}", number_text);
+  return fmt::format("{} {} {} ({}:{})",
+                     text(rule, "policy"),
+                     text(rule, "direction"),
+                     which,
+                     text(rule, "file"),
+                     text(rule, "line"));
+}
+
+std::string ports_table(const json& ports) {
+  std::vector<Row> rows{
+      {"PORT", "LINK", "RX PACKETS", "RX BYTES", "RX MISSED", "TX PACKETS", "TX BYTES"}};
+  for (const json& port : ports) {
+    rows.push_back({text(port, "name"),
+                    text(port, "link"),
+                    text(port, "rx_packets"),
+                    text(port, "rx_bytes"),
+                    text(port, "rx_missed"),
+                    text(port, "tx_packets"),
+                    text(port, "tx_bytes")});
+  }
+  return table(rows);
+}
+
+std::string workers_table(const json& workers) {
+  std::vector<Row> rows{
+      {"WORKER CPU", "BUSY", "PACKETS", "FORWARDED", "DROPPED", "FLOWS", "DROPS BY REASON"}};
+  for (const json& worker : workers) {
+    rows.push_back({text(worker, "cpu"),
+                    fmt::format("{:.1f}%", number(worker, "busy") * 100),
+                    text(worker, "packets"),
+                    text(worker, "forwarded"),
+                    text(worker, "dropped"),
+                    text(worker, "flows"),
+                    drops_text(part(worker, "drops"))});
+  }
+  return table(rows);
+}
+
+std::string rules_table(const json& rules) {
+  std::vector<Row> rows{{"PACKETS", "RULE"}};
+  for (const json& rule : rules) {
+    rows.push_back({text(rule, "packets"), rule_name(rule)});
+  }
+  return table(rows);
+}
+
+std::string diagnostic_line(const json& found) {
+  std::string place = text(found, "file");
+  for (const char* name : {"line", "column"}) {
+    const std::string at = text(found, name);
+    place += at.empty() || place.empty() ? "" : ":" + at;
+  }
+  std::string line = place.empty() ? "" : place + ": ";
+  line += text(found, "severity") + ": ";
+  for (const char* name : {"object", "field"}) {
+    const std::string what = text(found, name);
+    line += what.empty() ? "" : what + ": ";
+  }
+  return line + text(found, "message") + "\n";
+}
+
+std::string diagnostic_lines(const json& list) {
+  std::string out;
+  if (list.is_array()) {
+    for (const json& found : list) {
+      out += diagnostic_line(found);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string render_commit(const json& result) {
+  std::string out = diagnostic_lines(part(result, "warnings"));
+  const std::string revision = text(result, "revision");
+  if (text(result, "changed") == "false") {
+    return out + fmt::format("unchanged: revision {} enforces this content already\n", revision);
+  }
+  const std::string origin = text(result, "rollback_to");
+  out += fmt::format("revision {}{} is enforced: {}\n",
+                     revision,
+                     origin.empty() ? "" : fmt::format(" (the content of {})", origin),
+                     counts_text(part(result, "counts")));
+  const json& sizes = part(result, "table");
+  out += fmt::format("table {}: {}, {} classes, compiled in {:.1f} ms\n",
+                     short_digest(result, "table_digest"),
+                     bytes_text(number(sizes, "bytes")),
+                     text(sizes, "classes"),
+                     number(result, "duration_ms"));
+  return out;
+}
+
+std::string render_status(const json& result) {
+  const json& running = part(result, "running");
+  const json& sizes = part(running, "table");
+  const json& conntrack = part(result, "conntrack");
+  std::vector<Row> rows{
+      {"daemon",
+       fmt::format("portcullisd {}, pid {}, up {}",
+                   text(result, "version"),
+                   text(result, "pid"),
+                   span_text(number(result, "uptime_s")))},
+      {"mode", fmt::format("{}, default {}", text(result, "mode"), text(result, "default_mode"))},
+      {"revision",
+       fmt::format(
+           "{} by {}, {} ago{}",
+           text(running, "revision"),
+           text(running, "who"),
+           span_text(number(running, "age_s")),
+           text(running, "comment").empty() ? "" : fmt::format(": {}", text(running, "comment")))},
+      {"content",
+       fmt::format(
+           "{}: {}", short_digest(running, "digest"), counts_text(part(running, "counts")))},
+      {"table",
+       fmt::format("{}: {}, {} address classes, {} port classes, compiled in {:.1f} ms",
+                   short_digest(running, "table_digest"),
+                   bytes_text(number(sizes, "bytes")),
+                   text(sizes, "classes"),
+                   text(sizes, "port_classes"),
+                   number(running, "duration_ms"))},
+      {"flows", fmt::format("{} of {}", text(conntrack, "flows"), text(conntrack, "flows_max"))},
+      {"drops", drops_text(part(result, "drops"))},
+  };
+  const json& refused = part(result, "last_refused");
+  rows.push_back({"last refused",
+                  refused.is_object() ? fmt::format("{} ago, by {}: {}",
+                                                    span_text(number(refused, "age_s")),
+                                                    text(refused, "who"),
+                                                    text(refused, "message"))
+                                      : "nothing"});
+  return table(rows) + "\n" + ports_table(part(result, "ports")) + "\n" +
+         workers_table(part(result, "workers")) + "\n" + rules_table(part(result, "rules"));
+}
+
+std::string render_history(const json& result) {
+  std::vector<Row> rows{{"REVISION", "TIME", "WHO", "POLICIES", "PODS", "CONTENT", "COMMENT"}};
+  const json& revisions = part(result, "revisions");
+  for (std::size_t i = 0; i < revisions.size(); ++i) {
+    const json& revision = revisions[i];
+    const json& counts = part(revision, "counts");
+    const std::string origin = text(revision, "rollback_to");
+    std::string comment = text(revision, "comment");
+    if (!origin.empty()) {
+      comment = fmt::format("rollback to {}{}{}", origin, comment.empty() ? "" : ": ", comment);
+    }
+    rows.push_back({text(revision, "revision") + (i == 0 ? " *" : ""),
+                    text(revision, "time"),
+                    text(revision, "who"),
+                    text(counts, "policies"),
+                    text(counts, "pods"),
+                    short_digest(revision, "digest"),
+                    comment});
+  }
+  return table(rows);
+}
+
+std::string render_error(const RpcError& error) {
+  const std::string lines = diagnostic_lines(part(error.details, "diagnostics"));
+  return lines + fmt::format("portcullis: {}\n", error.message);
+}
+
+}  // namespace portcullis::control

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// The daemon's answers for a person: tables and sentences, every line ended.
+// A field that an answer lacks (an older or newer daemon) is left blank, never an error.
+// Thread: pure functions.
+#pragma once
+
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "control/protocol.h"
+
+namespace portcullis::control {
+
+std::string render_commit(const nlohmann::json& result);
+std::string render_status(const nlohmann::json& result);
+std::string render_history(const nlohmann::json& result);
+/// The message, and a line for every diagnostic, as the compiler of a language would print it.
+std::string render_error(const RpcError& error);
+
+}  // namespace portcullis::control

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+#include "control/status.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <ctime>
+#include <string>
+
+#include <unistd.h>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "dataplane/drop_reason.h"
+
+namespace portcullis::control {
+namespace {
+
+using nlohmann::json;
+using policy::Diagnostic;
+
+/// Diagnostics in one answer at most: enough for any person, and a bound on the answer.
+constexpr std::size_t kDiagnosticsMax = 1000;
+constexpr std::size_t kTopRules = 10;
+
+std::string text_of(Instant time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", parts);
+}
+
+double age_s(Instant time) {
+  const std::chrono::duration<double> age = std::chrono::system_clock::now() - time;
+  return std::max(0.0, age.count());
+}
+
+json port_json(const dataplane::PortStatus& port) {
+  return {{"name", port.name},
+          {"link", port.link_up ? "up" : "down"},
+          {"rx_packets", port.rx_packets},
+          {"rx_bytes", port.rx_bytes},
+          {"rx_missed", port.rx_missed},
+          {"tx_packets", port.tx_packets},
+          {"tx_bytes", port.tx_bytes}};
+}
+
+/// Counts by the names of the reasons, those without any left out.
+json drops_json(std::span<const std::uint64_t> drops) {
+  json named = json::object();
+  for (std::size_t i = 1; i < drops.size(); ++i) {
+    if (drops[i] > 0) {
+      named[std::string(dataplane::to_string(static_cast<dataplane::DropReason>(i)))] = drops[i];
+    }
+  }
+  return named;
+}
+
+json worker_json(const dataplane::WorkerStatus& worker) {
+  return {{"cpu", worker.cpu},
+          {"packets", worker.packets},
+          {"forwarded", worker.forwarded},
+          {"dropped", worker.dropped},
+          {"flows", worker.flows},
+          {"revalidated", worker.revalidated},
+          {"busy", worker.busy},
+          {"drops", drops_json(worker.drops)}};
+}
+
+json rule_json(const RuleTotal& total) {
+  json rule = {{"packets", total.packets}};
+  if (!total.origin) {
+    rule["builtin"] = total.builtin;
+    return rule;
+  }
+  const policy::RuleOrigin& origin = *total.origin;
+  rule["kind"] = origin.kind;
+  rule["policy"] = origin.policy;
+  rule["direction"] = origin.direction == classifier::Direction::egress ? "egress" : "ingress";
+  rule["rule"] = origin.rule;  // 0: isolated, and no rule matched.
+  rule["file"] = origin.where.file;
+  rule["line"] = origin.where.line;
+  return rule;
+}
+
+json table_json(const classifier::TableSizes& sizes) {
+  return {{"bytes", sizes.total},
+          {"address_map_v4_bytes", sizes.address_map_v4},
+          {"address_map_v6_bytes", sizes.address_map_v6},
+          {"port_map_bytes", sizes.port_map},
+          {"matrices_bytes", sizes.matrices},
+          {"profiles_bytes", sizes.profiles},
+          {"classes", sizes.classes},
+          {"port_classes", sizes.port_classes},
+          {"profiles", sizes.profile_count}};
+}
+
+json conntrack_json(const config::Conntrack& limits, const dataplane::DataplaneStatus& plane) {
+  std::uint64_t flows = 0;
+  for (const dataplane::WorkerStatus& worker : plane.workers) {
+    flows += worker.flows;
+  }
+  return {{"flows", flows}, {"flows_max", limits.flows_max * plane.workers.size()}};
+}
+
+json total_drops_json(const dataplane::DataplaneStatus& plane) {
+  std::array<std::uint64_t, dataplane::kDropReasons> drops{};
+  for (const dataplane::WorkerStatus& worker : plane.workers) {
+    for (std::size_t i = 0; i < std::min(drops.size(), worker.drops.size()); ++i) {
+      drops.at(i) += worker.drops[i];
+    }
+  }
+  return drops_json(drops);
+}
+
+template <typename Items, typename Convert>
+json list_of(const Items& items, Convert convert) {
+  json list = json::array();
+  for (const auto& item : items) {
+    list.push_back(convert(item));
+  }
+  return list;
+}
+
+}  // namespace
+
+json to_json(const Diagnostic& diagnostic) {
+  const bool error = diagnostic.severity == Diagnostic::Severity::error;
+  json body = {{"severity", error ? "error" : "warning"}, {"message", diagnostic.message}};
+  if (!diagnostic.where.file.empty()) {
+    body["file"] = diagnostic.where.file;
+  }
+  if (diagnostic.where.line > 0) {
+    body["line"] = diagnostic.where.line;
+  }
+  if (diagnostic.where.column > 0) {
+    body["column"] = diagnostic.where.column;
+  }
+  if (!diagnostic.object.empty()) {
+    body["object"] = diagnostic.object;
+  }
+  if (!diagnostic.field.empty()) {
+    body["field"] = diagnostic.field;
+  }
+  return body;
+}
+
+json to_json(std::span<const Diagnostic> diagnostics) {
+  std::vector<const Diagnostic*> order;
+  for (const Diagnostic& diagnostic : diagnostics) {
+    order.push_back(&diagnostic);
+  }
+  if (order.size() > kDiagnosticsMax) {
+    std::stable_sort(order.begin(), order.end(), [](const Diagnostic* a, const Diagnostic* b) {
+      return a->severity < b->severity;
+    });
+    order.resize(kDiagnosticsMax);
+  }
+  return list_of(order, [](const Diagnostic* diagnostic) { return to_json(*diagnostic); });
+}
+
+json to_json(const Revision& revision) {
+  const std::chrono::duration<double, std::milli> duration = revision.duration;
+  json body = {{"revision", revision.number},
+               {"time", text_of(revision.time)},
+               {"age_s", age_s(revision.time)},
+               {"who", revision.intent.who},
+               {"comment", revision.intent.comment},
+               {"digest", revision.digest},
+               {"table_digest", revision.table_digest},
+               {"duration_ms", duration.count()},
+               {"counts",
+                {{"namespaces", revision.counts.namespaces},
+                 {"pods", revision.counts.pods},
+                 {"nodes", revision.counts.nodes},
+                 {"policies", revision.counts.policies},
+                 {"rules", revision.counts.rules},
+                 {"skipped", revision.counts.skipped}}},
+               {"table", table_json(revision.table)}};
+  if (revision.intent.rollback_to) {
+    body["rollback_to"] = *revision.intent.rollback_to;
+  }
+  return body;
+}
+
+json history_json(const Reconcile& reconcile) {
+  json revisions = json::array();
+  const auto& history = reconcile.history();
+  for (auto revision = history.rbegin(); revision != history.rend(); ++revision) {
+    revisions.push_back(to_json(*revision));
+  }
+  return {{"revisions", std::move(revisions)}};
+}
+
+json status_json(const Daemon& daemon, const Reconcile& reconcile) {
+  const dataplane::DataplaneStatus plane = reconcile.dataplane();
+  const std::chrono::duration<double> uptime = std::chrono::steady_clock::now() - daemon.started;
+  std::vector<RuleTotal> rules = reconcile.rule_totals();
+  rules.resize(std::min(rules.size(), kTopRules));
+  const bool denies = reconcile.options().lowering.default_mode == classifier::DefaultMode::deny;
+  json body = {
+      {"version", PORTCULLIS_VERSION},
+      {"pid", ::getpid()},
+      {"uptime_s", uptime.count()},
+      {"mode", daemon.config.mode.kind == config::Mode::Kind::wire ? "wire" : "node"},
+      {"default_mode", denies ? "deny" : "kubernetes"},
+      {"epoch", plane.epoch},
+      {"running", reconcile.history().empty() ? json() : to_json(reconcile.history().back())},
+      {"revisions_kept", reconcile.history().size()},
+      {"ports", list_of(plane.ports, port_json)},
+      {"workers", list_of(plane.workers, worker_json)},
+      {"drops", total_drops_json(plane)},
+      {"conntrack", conntrack_json(daemon.config.conntrack, plane)},
+      {"rules", list_of(rules, rule_json)},
+      {"last_refused", nullptr}};
+  if (const auto& refused = reconcile.last_refused()) {
+    body["last_refused"] = {{"time", text_of(refused->time)},
+                            {"age_s", age_s(refused->time)},
+                            {"who", refused->who},
+                            {"message", refused->message}};
+  }
+  return body;
+}
+
+}  // namespace portcullis::control

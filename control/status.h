@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// What the daemon tells of itself, as JSON: stable names, listed in docs/protocol.md.
+// Thread: the control thread.
+#pragma once
+
+#include <chrono>
+#include <span>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "config/config.h"
+#include "control/reconcile.h"
+#include "policy/snapshot.h"
+
+namespace portcullis::control {
+
+/// Facts of the process that do not change.
+struct Daemon {
+  config::Config config;
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+};
+
+/// {severity, file, line, column, object, field, message}; a place that is unknown is left out.
+nlohmann::json to_json(const policy::Diagnostic& diagnostic);
+/// The first diagnostics, as many as one answer may hold, errors ahead of warnings.
+nlohmann::json to_json(std::span<const policy::Diagnostic> diagnostics);
+nlohmann::json to_json(const Revision& revision);
+
+/// The result of `history`: revisions, newest first.
+nlohmann::json history_json(const Reconcile& reconcile);
+/// The result of `status`.
+nlohmann::json status_json(const Daemon& daemon, const Reconcile& reconcile);
+
+}  // namespace portcullis::control
