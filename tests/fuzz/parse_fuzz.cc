@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// Fuzzes the reading of frames: any bytes give a packet or a reason to drop it, nothing is read
+// outside of them, and an error that we build about a packet leads back to that packet's flow.
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/check.h"
+#include "base/ip.h"
+#include "dataplane/packet/checksum.h"
+#include "dataplane/packet/headers.h"
+#include "dataplane/packet/parse.h"
+#include "dataplane/respond.h"
+
+namespace {
+
+using namespace portcullis;
+using namespace portcullis::dataplane;
+
+/// Long enough for every header that errors must quote to be quoted whole.
+constexpr std::size_t kWholeQuoteMax = 400;
+
+void check_error(std::span<const std::uint8_t> frame, const Packet& packet) {
+  const ErrorSource source{{{2, 0, 0, 0, 0, 1}, {packet.tuple.family, {10, 9, 9, 9}}}, 1400};
+  std::array<std::uint8_t, kResponseBytesMax> out;
+  const std::size_t length =
+      icmp_error(frame, packet.l3_offset, IcmpError::admin_prohibited, source, out);
+  PORTCULLIS_CHECK(length == 0 || (length >= kFrameBytesMin && length <= out.size()));
+  if (length == 0 || packet.kind != Packet::Kind::flow || frame.size() > kWholeQuoteMax) {
+    return;
+  }
+  const Packet error = parse(std::span(out).first(length));
+  PORTCULLIS_CHECK(error.kind == Packet::Kind::related);
+  PORTCULLIS_CHECK(error.tuple == packet.tuple && error.answer == packet.answer);
+}
+
+void check_neighbours(std::span<const std::uint8_t> frame, const Packet& packet) {
+  const MacAddress mac{2, 0, 0, 0, 0, 1};
+  std::array<std::uint8_t, kResponseBytesMax> out;
+  for (const auto build : {arp_reply, neighbour_advertisement}) {
+    const std::size_t length = build(frame, packet.l3_offset, mac, out);
+    if (length != 0) {
+      PORTCULLIS_CHECK(parse(std::span(out).first(length)).kind != Packet::Kind::flow);
+    }
+  }
+}
+
+void check(std::span<const std::uint8_t> frame) {
+  const Packet packet = parse(frame);
+  PORTCULLIS_CHECK((packet.kind == Packet::Kind::drop) == (packet.reason != DropReason::none));
+  PORTCULLIS_CHECK(packet.l3_offset <= frame.size());
+  // The same bytes as the beginning of a longer frame.
+  (void)parse(frame, static_cast<std::uint32_t>(frame.size()) + 9000);
+  if (packet.l3_offset != 0) {
+    check_neighbours(frame, packet);
+    check_error(frame, packet);
+  }
+}
+
+/// With a right IPv4 header checksum, which few mutations have, so that they get further.
+std::vector<std::uint8_t> mended(std::span<const std::uint8_t> frame, std::size_t l3_offset) {
+  std::vector<std::uint8_t> copy(frame.begin(), frame.end());
+  if (l3_offset == 0 || copy.size() < l3_offset + wire::kIpv4Bytes || copy[l3_offset] >> 4U != 4) {
+    return copy;
+  }
+  const std::span ip = std::span(copy).subspan(l3_offset);
+  const std::size_t header = std::min<std::size_t>((ip[0] & 0xfU) * std::size_t{4}, ip.size());
+  wire::store16(&ip[wire::kIpv4Checksum], 0);
+  wire::store16(&ip[wire::kIpv4Checksum], checksum_finish(checksum_add(0, ip.first(header))));
+  return copy;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t count) {
+  const std::span frame(bytes, count);
+  check(frame);
+  check(mended(frame, parse(frame).l3_offset));
+  return 0;
+}
