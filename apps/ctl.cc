@@ -72,6 +72,7 @@ int run(int argc, char** argv) {
   program.get_formatter()->column_width(34);
   add_offline_verbs(program, exit_code);
   add_explain_verb(program, exit_code);
+  add_replay_verb(program, exit_code);
 
   if (argc < 2) {
     fmt::print(stderr, "{}", program.help());

@@ -16,5 +16,7 @@ inline constexpr int kExitTrouble = 2;
 void add_offline_verbs(CLI::App& program, int& exit_code);
 /// explain: from manifests, without a daemon.
 void add_explain_verb(CLI::App& program, int& exit_code);
+/// replay: a capture through the pipeline.
+void add_replay_verb(CLI::App& program, int& exit_code);
 
 }  // namespace portcullis::apps
