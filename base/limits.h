@@ -13,6 +13,11 @@ inline constexpr std::size_t kBurstMax = 64;
 /// Ethernet ports and worker lcores a daemon drives at most.
 inline constexpr std::size_t kPortsMax = 256;
 inline constexpr std::size_t kWorkersMax = 64;
+/// Hosts on the uplink's networks that a router knows at one time, beside pods and gateways.
+inline constexpr std::size_t kNeighboursMax = 1024;
+/// Packets that wait until their next hop's MAC is known: for one neighbour, and for all.
+inline constexpr std::size_t kHeldPerNeighbourMax = 16;
+inline constexpr std::size_t kHeldMax = 512;
 /// IPv6 extension headers walked before a packet counts as malformed.
 inline constexpr unsigned kIpv6ExtensionsMax = 8;
 /// VLAN tags (802.1Q, 802.1ad) walked before a packet counts as malformed.

@@ -48,6 +48,18 @@ PipelineOptions pipeline_options(const config::Config& config) {
   return options;
 }
 
+AnyForwarder make_forwarder(const config::Config& config,
+                            const std::vector<std::unique_ptr<Port>>& ports) {
+  if (config.mode.kind == config::Mode::Kind::wire) {
+    return ForwardWire(config);
+  }
+  std::vector<MacAddress> macs;
+  for (const std::unique_ptr<Port>& port : ports) {
+    macs.push_back(port->mac());
+  }
+  return ForwardNode(config, macs);
+}
+
 WorkerStatus status_of(const Worker& worker, std::uint32_t cpu) {
   const Counters& judged = worker.counters();
   const Losses& losses = worker.losses();
@@ -147,7 +159,7 @@ Result<void> Engine::State::make_workers(const config::Config& config) {
                             .pipeline = pipeline_options(config),
                             .sleeps = config.eal.idle == config::Eal::Idle::sleep};
     workers.push_back(
-        std::make_unique<Worker>(setup, *slot, ports, *pool, AnyForwarder(ForwardWire(config))));
+        std::make_unique<Worker>(setup, *slot, ports, *pool, make_forwarder(config, ports)));
   }
   return {};
 }

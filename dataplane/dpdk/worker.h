@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dataplane/counters.h"
+#include "dataplane/dpdk/forward_node.h"
 #include "dataplane/dpdk/forward_wire.h"
 #include "dataplane/dpdk/table_slot.h"
 #include "dataplane/dpdk/transmit.h"
@@ -25,7 +26,7 @@ struct WorkerSetup {
 };
 
 /// The forwarder of the configured mode. Chosen once at the start of run(), not per packet.
-using AnyForwarder = std::variant<ForwardWire>;
+using AnyForwarder = std::variant<ForwardWire, ForwardNode>;
 
 class Worker {
  public:

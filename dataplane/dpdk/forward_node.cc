@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT
+#include "dataplane/dpdk/forward_node.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/check.h"
+#include "dataplane/packet/headers.h"
+#include "dataplane/packet/rewrite.h"
+
+namespace portcullis::dataplane {
+namespace {
+
+/// How often neighbours are looked through for what is due.
+constexpr std::uint64_t kRoundNs = 10'000'000;
+/// ICMP errors out of one port: enough for a traceroute, too few to be a weapon.
+constexpr std::uint64_t kErrorsASecond = 100;
+constexpr std::uint64_t kErrorsBurst = 50;
+
+bool is_unspecified(const IpAddress& address) {
+  return address == IpAddress{.family = address.family};
+}
+
+/// Addresses that no router passes on: groups, everyone, link-local, loopback, "this network".
+bool stays_on_link(const IpAddress& address) {
+  const auto& b = address.bytes;
+  if (address.family == Family::v4) {
+    return b[0] >= 224 || b[0] == 0 || b[0] == 127 || (b[0] == 169 && b[1] == 254);
+  }
+  const bool link_local = b[0] == 0xfe && (b[1] & 0xc0U) == 0x80;
+  const bool loopback = std::all_of(b.begin(), b.end() - 1, [](auto byte) { return byte == 0; });
+  return b[0] == 0xff || link_local || loopback;
+}
+
+/// fe80::/64 with the modified EUI-64 of RFC 4291, appendix A.
+IpAddress link_local_of(const MacAddress& mac) {
+  return {.family = Family::v6,
+          .bytes = {0xfe,
+                    0x80,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    static_cast<std::uint8_t>(mac[0] ^ 2U),
+                    mac[1],
+                    mac[2],
+                    0xff,
+                    0xfe,
+                    mac[3],
+                    mac[4],
+                    mac[5]}};
+}
+
+std::size_t permanent_count(const config::Config& config) {
+  std::size_t count = config.mode.gateways.size();
+  for (const config::Port& port : config.ports) {
+    count += port.addresses.size();
+  }
+  return count;
+}
+
+}  // namespace
+
+ForwardNode::ForwardNode(const config::Config& config, std::span<const MacAddress> macs)
+    : uplink_networks_(config.mode.uplink_networks), neighbours_(permanent_count(config)) {
+  PORTCULLIS_CHECK(macs.size() == config.ports.size());
+  for (std::size_t i = 0; i < config.ports.size(); ++i) {
+    const config::Port& options = config.ports[i];
+    const auto port = static_cast<PortIndex>(i);
+    const bool uplink = options.role == config::Port::Role::uplink;
+    sides_.push_back({.mac = macs[i],
+                      .link_local = link_local_of(macs[i]),
+                      .uplink = uplink,
+                      .errors = TokenBucket(kErrorsASecond, kErrorsBurst)});
+    if (uplink) {
+      uplink_ = port;
+      own_ = options.addresses;
+      continue;
+    }
+    for (const IpAddress& address : options.addresses) {
+      neighbours_.add_permanent(address, port);
+    }
+  }
+  for (const IpAddress& gateway : config.mode.gateways) {
+    if (neighbours_.find(gateway) == kNoNeighbour) {
+      neighbours_.add_permanent(gateway, uplink_);
+    }
+    (gateway.family == Family::v4 ? gateway_v4_ : gateway_v6_) = neighbours_.find(gateway);
+  }
+}
+
+bool ForwardNode::accepts(std::span<const std::uint8_t> frame, PortIndex port) const noexcept {
+  if (frame.size() < wire::kMacBytes) {
+    return true;  // The pipeline counts it as malformed.
+  }
+  const bool to_group = (frame[0] & 1U) != 0;
+  return to_group || std::equal(sides_[port].mac.begin(), sides_[port].mac.end(), frame.begin());
+}
+
+bool ForwardNode::is_own(const IpAddress& address) const noexcept {
+  return std::find(own_.begin(), own_.end(), address) != own_.end();
+}
+
+void ForwardNode::forward(const Parcel& parcel, std::uint64_t now_ns, Transmit& out) noexcept {
+  if (parcel.l3_offset != wire::kEthernetBytes) {
+    out.drop(parcel.packet, DropReason::unsupported_l3);  // Routed ports know no VLANs.
+    return;
+  }
+  const IpAddress source = source_of(parcel.bytes, parcel.l3_offset);
+  const IpAddress destination = destination_of(parcel.bytes, parcel.l3_offset);
+  const NeighbourIndex claimed =
+      sides_[parcel.port].uplink ? neighbours_.find(source) : kNoNeighbour;
+  if (is_own(source) || (claimed != kNoNeighbour && neighbours_.at(claimed).port != uplink_)) {
+    // Our own addresses and those of our pods never come from outside.
+    out.drop(parcel.packet, DropReason::invalid_source);
+    return;
+  }
+  if (!is_own(destination)) {
+    route(parcel, destination, now_ns, out);
+    return;
+  }
+  if (turn_echo_around(parcel.bytes, parcel.l3_offset)) {
+    out.send(parcel.port, parcel.packet);
+  } else {
+    out.drop(parcel.packet, DropReason::no_route);  // We serve nothing else.
+  }
+}
+
+void ForwardNode::route(const Parcel& parcel,
+                        const IpAddress& destination,
+                        std::uint64_t now_ns,
+                        Transmit& out) noexcept {
+  if (stays_on_link(destination)) {
+    out.drop(parcel.packet, DropReason::no_route);
+    return;
+  }
+  if (hop_limit(parcel.bytes, parcel.l3_offset) <= 1) {
+    refuse(parcel, {DropReason::ttl_exceeded, IcmpError::time_exceeded}, now_ns, out);
+    return;
+  }
+  const NeighbourIndex hop = next_hop(destination, now_ns);
+  // Back to where it came from: whoever is there has a better way, and two routers would play ball.
+  if (hop == kNoNeighbour || neighbours_.at(hop).port == parcel.port) {
+    refuse(parcel, {DropReason::no_route, IcmpError::network_unreachable}, now_ns, out);
+    return;
+  }
+  const std::uint16_t mtu = out.mtu(neighbours_.at(hop).port);
+  if (parcel.bytes.size() > std::size_t{mtu} + wire::kEthernetBytes) {
+    refuse(parcel, {DropReason::packet_too_big, IcmpError::packet_too_big, mtu}, now_ns, out);
+    return;
+  }
+  decrement_hop_limit(parcel.bytes, parcel.l3_offset);
+  deliver(hop, parcel, now_ns, out);
+}
+
+NeighbourIndex ForwardNode::next_hop(const IpAddress& destination, std::uint64_t now_ns) noexcept {
+  const NeighbourIndex known = neighbours_.find(destination);
+  if (known != kNoNeighbour) {
+    return known;
+  }
+  const bool on_link = std::any_of(
+      uplink_networks_.begin(), uplink_networks_.end(), [&destination](const Prefix& network) {
+        return network.contains(destination);
+      });
+  if (on_link) {
+    return neighbours_.add(destination, uplink_, now_ns);
+  }
+  return destination.family == Family::v4 ? gateway_v4_ : gateway_v6_;
+}
+
+void ForwardNode::deliver(NeighbourIndex hop,
+                          const Parcel& parcel,
+                          std::uint64_t now_ns,
+                          Transmit& out) noexcept {
+  if (neighbours_.at(hop).resolved()) {
+    neighbours_.use(hop, now_ns);
+    send_to(hop, parcel, out);
+    return;
+  }
+  if (!neighbours_.hold(hop, parcel, now_ns)) {
+    out.drop(parcel.packet, DropReason::neighbour_unresolved);
+    return;
+  }
+  attend(hop, now_ns, out);
+}
+
+void ForwardNode::send_to(NeighbourIndex hop, const Parcel& parcel, Transmit& out) noexcept {
+  const NeighbourTable::Neighbour& neighbour = neighbours_.at(hop);
+  set_macs(parcel.bytes, neighbour.mac, sides_[neighbour.port].mac);
+  out.send(neighbour.port, parcel.packet);
+}
+
+void ForwardNode::link(const Parcel& parcel, std::uint64_t now_ns, Transmit& out) noexcept {
+  if (parcel.l3_offset == wire::kEthernetBytes) {
+    const bool arp = wire::load16(&parcel.bytes[2 * wire::kMacBytes]) == wire::kTypeArp;
+    const std::optional<NeighbourMessage> message =
+        arp ? read_arp(parcel.bytes, parcel.l3_offset) : read_nd(parcel.bytes, parcel.l3_offset);
+    if (message) {
+      learn(*message, parcel.port, now_ns, out);
+    }
+    if (message && answers_for(*message, parcel.port)) {
+      const MacAddress& mac = sides_[parcel.port].mac;
+      const std::size_t length =
+          arp ? arp_reply(parcel.bytes, parcel.l3_offset, mac, response_)
+              : neighbour_advertisement(parcel.bytes, parcel.l3_offset, mac, response_);
+      if (length > 0) {
+        out.send_copy(parcel.port, std::span(response_).first(length));
+      }
+    }
+  }
+  Transmit::consume(parcel.packet);
+}
+
+bool ForwardNode::answers_for(const NeighbourMessage& message, PortIndex port) const noexcept {
+  if (message.kind != NeighbourMessage::Kind::solicitation) {
+    return false;
+  }
+  const Side& side = sides_[port];
+  if (is_own(message.target) || message.target == side.link_local) {
+    return true;  // Also to one who probes whether the address is free.
+  }
+  const NeighbourIndex index = neighbours_.find(message.target);
+  const bool beyond = index != kNoNeighbour && neighbours_.at(index).port != port;
+  if (side.uplink) {
+    return beyond;
+  }
+  // All the world is behind us but the pod itself; a probe for a free address is none of ours.
+  const bool probe = is_unspecified(message.sender) || message.sender == message.target;
+  return !probe && (index == kNoNeighbour || beyond);
+}
+
+void ForwardNode::learn(const NeighbourMessage& message,
+                        PortIndex port,
+                        std::uint64_t now_ns,
+                        Transmit& out) noexcept {
+  using Kind = NeighbourMessage::Kind;
+  const IpAddress& speaker = message.kind == Kind::advertisement ? message.target : message.sender;
+  if (message.kind == Kind::other || !message.mac || (message.mac->front() & 1U) != 0) {
+    return;
+  }
+  const NeighbourIndex index = neighbours_.find(speaker);
+  // Only about next hops of ours, and only from where they are: else a pod could claim another's.
+  if (index == kNoNeighbour || neighbours_.at(index).port != port) {
+    return;
+  }
+  neighbours_.learn(index, *message.mac, now_ns);
+  while (const std::optional<Parcel> parcel = neighbours_.take_held(index)) {
+    send_to(index, *parcel, out);
+  }
+}
+
+void ForwardNode::tick(std::uint64_t now_ns, Transmit& out) noexcept {
+  if (now_ns < next_round_ns_) {
+    return;
+  }
+  next_round_ns_ = now_ns + kRoundNs;
+  for (NeighbourIndex i = 0; i < neighbours_.size(); ++i) {
+    attend(i, now_ns, out);
+  }
+}
+
+/// Does what is due for one neighbour.
+void ForwardNode::attend(NeighbourIndex index, std::uint64_t now_ns, Transmit& out) noexcept {
+  switch (neighbours_.advance(index, now_ns)) {
+    case NeighbourTable::Due::nothing:
+      return;
+    case NeighbourTable::Due::solicit:
+      solicit(index, out);
+      return;
+    case NeighbourTable::Due::give_up:
+      while (const std::optional<Parcel> parcel = neighbours_.take_held(index)) {
+        refuse(
+            *parcel, {DropReason::neighbour_unresolved, IcmpError::host_unreachable}, now_ns, out);
+      }
+      return;
+  }
+}
+
+void ForwardNode::solicit(NeighbourIndex index, Transmit& out) noexcept {
+  const NeighbourTable::Neighbour& neighbour = neighbours_.at(index);
+  const Side& side = sides_[neighbour.port];
+  std::size_t length = 0;
+  if (neighbour.address.family == Family::v6) {
+    length = neighbour_solicitation(
+        {.mac = side.mac, .address = side.link_local}, neighbour.address, response_);
+  } else {
+    // Without an IPv4 address of our own this is a probe (RFC 5227), which hosts answer as well.
+    const auto own = std::ranges::find(own_, Family::v4, &IpAddress::family);
+    const IpAddress speaker = own == own_.end() ? IpAddress{} : *own;
+    length = arp_request({.mac = side.mac, .address = speaker}, neighbour.address, response_);
+  }
+  if (length > 0) {
+    out.send_copy(neighbour.port, std::span(response_).first(length));
+  }
+}
+
+/// Ends a packet and tells its sender why, if we have an address to speak from.
+void ForwardNode::refuse(const Parcel& parcel,
+                         const Refusal& refusal,
+                         std::uint64_t now_ns,
+                         Transmit& out) noexcept {
+  const Family family = destination_of(parcel.bytes, parcel.l3_offset).family;
+  const auto own = std::ranges::find(own_, family, &IpAddress::family);
+  Side& side = sides_[parcel.port];
+  if (own != own_.end()) {
+    const std::size_t length =
+        icmp_error(parcel.bytes,
+                   parcel.l3_offset,
+                   refusal.error,
+                   {.speaker = {.mac = side.mac, .address = *own}, .mtu = refusal.mtu},
+                   response_);
+    if (length > 0 && side.errors.take(now_ns)) {
+      out.send_copy(parcel.port, std::span(response_).first(length));
+    }
+  }
+  out.drop(parcel.packet, refusal.reason);
+}
+
+}  // namespace portcullis::dataplane
