@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT
+// The whole packet path on a wire of memory rings: verdicts with their counters, and swaps under
+// load that lose and reorder nothing.
+#include "dataplane/dpdk/engine.h"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "classifier/compile.h"
+#include "classifier/key.h"
+#include "classifier/verdict.h"
+#include "tests/dataplane/ring_port.h"
+
+namespace portcullis::dataplane {
+namespace {
+
+using classifier::Builtin;
+using test::Bytes;
+using test::Ends;
+
+constexpr Ends kAllowed{"10.0.0.1", "10.0.0.2", 40'000, 5'000};
+constexpr Ends kDenied{"10.0.0.1", "10.0.0.2", 40'000, 5'001};
+constexpr classifier::RuleId kEgressRule = classifier::rule_id(std::size_t{0});
+constexpr classifier::RuleId kIngressRule = classifier::rule_id(std::size_t{1});
+
+IpAddress ip(const char* text) {
+  return parse_ip(text).value();
+}
+
+/// Two pods; the first may send UDP to `port` of the second, and nothing else passes.
+std::unique_ptr<const Generation> generation(std::uint64_t epoch, std::uint16_t port) {
+  using namespace classifier;
+  RuleSet rules{.default_mode = DefaultMode::deny,
+                .endpoints = {{.addresses = {ip("10.0.0.1")}}, {.addresses = {ip("10.0.0.2")}}},
+                .sets = {{.endpoints = {0}}, {.endpoints = {1}}},
+                .port_sets = {{.ranges = {{kProtocolUdp, port, port}}}}};
+  rules.rules = {{.direction = Direction::egress, .subjects = 0, .peers = 1},
+                 {.direction = Direction::ingress, .subjects = 1, .peers = 0}};
+  auto table = compile(rules);
+  EXPECT_TRUE(table.has_value());
+  auto next = std::make_unique<Generation>();
+  next->epoch = epoch;
+  next->table = *std::move(table);
+  next->rule_ids = kBuiltinRules + rules.rules.size();
+  return next;
+}
+
+class EngineOnAWire : public testing::Test {
+ protected:
+  void SetUp() override {
+    const std::vector<std::uint32_t>& cpus = test::test_eal().worker_cpus();
+    static int wires = 0;
+    const std::string suffix = std::to_string(wires++);
+    left_ = std::make_unique<test::RingPort>("l" + suffix);
+    right_ = std::make_unique<test::RingPort>("r" + suffix);
+    config::Config config{.eal = test::test_eal_options()};
+    config.eal.mbufs = 1024;
+    config.ports = {{.name = "left", .vdev = left_->device()},
+                    {.name = "right", .vdev = right_->device()}};
+    config.mode.pairs = {{"left", "right"}};
+    auto engine = Engine::start(config, cpus, generation(1, 5'000));
+    ASSERT_TRUE(engine.has_value()) << to_string(engine.error());
+    engine_ = *std::move(engine);
+  }
+  void TearDown() override {
+    engine_.reset();
+    left_.reset();
+    right_.reset();
+  }
+
+  WorkerStatus worker() { return engine_->status().workers.at(0); }
+  std::uint64_t drops(DropReason reason) {
+    return worker().drops.at(static_cast<std::size_t>(reason));
+  }
+  /// Waits until the worker has counted `packets`.
+  bool counted(std::uint64_t packets) {
+    for (int i = 0; i < 4000 && worker().packets < packets; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return worker().packets == packets;
+  }
+
+  std::unique_ptr<test::RingPort> left_;
+  std::unique_ptr<test::RingPort> right_;
+  std::unique_ptr<Engine> engine_;
+};
+
+TEST_F(EngineOnAWire, PassesWhatIsAllowedAndItsRepliesUnchanged) {
+  const Bytes question = test::udp_frame(kAllowed);
+  const Bytes answer = test::udp_frame(test::turned(kAllowed));
+  ASSERT_TRUE(left_->put(question));
+  EXPECT_EQ(right_->wait(), question);
+  ASSERT_TRUE(right_->put(answer));
+  EXPECT_EQ(left_->wait(), answer);
+
+  ASSERT_TRUE(counted(2));
+  EXPECT_EQ(worker().forwarded, 2U);
+  EXPECT_EQ(worker().dropped, 0U);
+  EXPECT_EQ(worker().flows, 1U);
+  const DataplaneStatus status = engine_->status();
+  EXPECT_EQ(status.ports.at(0).name, "left");
+  EXPECT_EQ(status.ports.at(0).rx_packets, 1U);
+  EXPECT_EQ(status.ports.at(0).tx_packets, 1U);
+  const std::vector<RuleHits> hits = engine_->rule_hits();
+  ASSERT_EQ(hits.size(), 2U);
+  EXPECT_EQ(hits[0].rule, kEgressRule);
+  EXPECT_EQ(hits[0].packets, 1U);
+  EXPECT_EQ(hits[1].rule, kIngressRule);
+}
+
+TEST_F(EngineOnAWire, DropsAndCountsWhatIsDenied) {
+  ASSERT_TRUE(left_->put(test::udp_frame(kDenied)));
+  ASSERT_TRUE(left_->put(test::tcp_frame(kAllowed, test::kSyn)));
+  ASSERT_TRUE(right_->put(test::udp_frame(test::turned(kAllowed))));
+  ASSERT_TRUE(left_->put({1, 2, 3}));
+  ASSERT_TRUE(counted(4));
+  EXPECT_EQ(worker().forwarded, 0U);
+  EXPECT_EQ(worker().dropped, 4U);
+  EXPECT_EQ(drops(DropReason::policy_denied), 3U);
+  EXPECT_EQ(drops(DropReason::invalid_header), 1U);
+  EXPECT_TRUE(right_->take().empty());
+  EXPECT_TRUE(left_->take().empty());
+}
+
+TEST_F(EngineOnAWire, LetsHostsFindEachOther) {
+  const Bytes request = test::arp_frame(1, "10.0.0.1", "10.0.0.2");
+  const Bytes solicitation = test::nd_frame(135, "fd00::1", "ff02::1:ff00:2", "fd00::2");
+  ASSERT_TRUE(left_->put(request));
+  ASSERT_TRUE(left_->put(solicitation));
+  EXPECT_EQ(right_->wait(), request);
+  EXPECT_EQ(right_->wait(), solicitation);
+  ASSERT_TRUE(counted(2));
+  EXPECT_EQ(worker().dropped, 0U);
+}
+
+TEST_F(EngineOnAWire, DropsWhatIsLargerThanTheMtu) {
+  ASSERT_TRUE(left_->put(test::udp_frame(kAllowed, Bytes(1'600))));
+  ASSERT_TRUE(counted(1));
+  EXPECT_EQ(drops(DropReason::packet_too_big), 1U);
+  EXPECT_EQ(worker().dropped, 1U);
+  EXPECT_EQ(worker().forwarded, 0U);
+}
+
+TEST_F(EngineOnAWire, EnforcesAPublishedTableOnKnownFlows) {
+  ASSERT_TRUE(left_->put(test::udp_frame(kAllowed)));
+  ASSERT_TRUE(right_->wait().has_value());
+  engine_->publish(generation(2, 6'000));
+  EXPECT_EQ(engine_->status().epoch, 2U);
+  ASSERT_TRUE(left_->put(test::udp_frame(kAllowed)));
+  ASSERT_TRUE(counted(2));
+  EXPECT_EQ(worker().forwarded, 1U);
+  EXPECT_EQ(worker().revalidated, 1U);
+  EXPECT_EQ(drops(DropReason::policy_denied), 1U);
+  EXPECT_TRUE(right_->take().empty());
+  for (const RuleHits& hits : engine_->rule_hits()) {
+    EXPECT_EQ(hits.rule, classifier::rule_id(Builtin::default_deny));
+  }
+}
+
+TEST_F(EngineOnAWire, NamesThePortThatCannotBeMade) {
+  engine_.reset();
+  config::Config config{.eal = test::test_eal_options()};
+  config.eal.mbufs = 1024;
+  config.ports = {{.name = "left", .vdev = "net_af_packet7,iface=no_such_link"},
+                  {.name = "right", .vdev = "net_null7"}};
+  config.mode.pairs = {{"left", "right"}};
+  const auto engine = Engine::start(config, test::test_eal().worker_cpus(), generation(1, 1));
+  ASSERT_FALSE(engine.has_value());
+  EXPECT_TRUE(engine.error().message.starts_with("ports.left: ")) << engine.error().message;
+  EXPECT_NE(engine.error().message.find("no_such_link"), std::string::npos);
+}
+
+/// A stream of UDP packets, numbered in their payload, unpaced or paced.
+struct Stream {
+  test::RingPort& from;
+  test::RingPort& to;
+  std::uint32_t sent = 0;
+  std::uint32_t received = 0;
+  std::uint32_t out_of_order = 0;
+
+  void pump() {
+    const auto byte = [this](unsigned shift) { return static_cast<std::uint8_t>(sent >> shift); };
+    if (sent - received < 512 &&
+        from.put(test::udp_frame(kAllowed, {byte(24), byte(16), byte(8), byte(0)}))) {
+      ++sent;
+    }
+    drain();
+  }
+  void drain() {
+    for (const Bytes& frame : to.take()) {
+      std::uint32_t number = 0;
+      for (std::size_t i = 0; i < 4; ++i) {
+        number = number << 8U | frame[14 + 20 + 8 + i];
+      }
+      out_of_order += number != received ? 1 : 0;
+      ++received;
+    }
+  }
+  void finish() {
+    for (int i = 0; i < 2000 && received < sent; ++i) {
+      drain();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+};
+
+void swap_under_load(Engine& engine, Stream& stream, std::chrono::microseconds pace) {
+  constexpr std::uint64_t kSwaps = 100;
+  std::atomic<bool> done{false};
+  std::thread control([&] {
+    for (std::uint64_t epoch = 2; epoch <= kSwaps + 1; ++epoch) {
+      engine.publish(generation(epoch, 5'000));
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    done = true;
+  });
+  while (!done) {
+    stream.pump();
+    if (pace.count() > 0) {
+      std::this_thread::sleep_for(pace);
+    }
+  }
+  control.join();
+  stream.finish();
+  EXPECT_EQ(engine.status().epoch, kSwaps + 1);
+}
+
+TEST_F(EngineOnAWire, LosesAndReordersNothingInAHundredSwapsUnpaced) {
+  Stream stream{*left_, *right_};
+  swap_under_load(*engine_, stream, std::chrono::microseconds(0));
+  RecordProperty("packets", static_cast<int>(stream.sent));
+  std::printf("100 swaps, unpaced: %u packets sent, %u lost, %u reordered\n",
+              stream.sent,
+              stream.sent - stream.received,
+              stream.out_of_order);
+  EXPECT_GT(stream.sent, 1000U);
+  EXPECT_EQ(stream.received, stream.sent);
+  EXPECT_EQ(stream.out_of_order, 0U);
+  EXPECT_EQ(worker().packets, stream.sent);
+  EXPECT_EQ(worker().forwarded, stream.sent);
+  EXPECT_EQ(worker().dropped, 0U);
+  EXPECT_GT(worker().revalidated, 0U);
+}
+
+TEST_F(EngineOnAWire, LosesAndReordersNothingInAHundredSwapsPaced) {
+  Stream stream{*left_, *right_};
+  swap_under_load(*engine_, stream, std::chrono::microseconds(500));
+  std::printf("100 swaps, paced: %u packets sent, %u lost, %u reordered\n",
+              stream.sent,
+              stream.sent - stream.received,
+              stream.out_of_order);
+  EXPECT_EQ(stream.received, stream.sent);
+  EXPECT_EQ(stream.out_of_order, 0U);
+  EXPECT_EQ(worker().forwarded, stream.sent);
+  EXPECT_EQ(worker().dropped, 0U);
+}
+
+}  // namespace
+}  // namespace portcullis::dataplane

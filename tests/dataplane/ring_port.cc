@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+#include "tests/dataplane/ring_port.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <thread>
+
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+namespace portcullis::test {
+namespace {
+
+constexpr unsigned kRingSlots = 1024;
+constexpr unsigned kBuffers = 4095;
+
+rte_mempool* buffers() {
+  static rte_mempool* const pool = rte_pktmbuf_pool_create(
+      "test_mbufs", kBuffers, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+  PORTCULLIS_CHECK(pool != nullptr);
+  return pool;
+}
+
+rte_ring* make_ring(const std::string& name) {
+  rte_ring* const ring =
+      rte_ring_create(name.c_str(), kRingSlots, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+  PORTCULLIS_CHECK(ring != nullptr);
+  return ring;
+}
+
+}  // namespace
+
+config::Eal test_eal_options() {
+  return {.file_prefix = "portcullis_test_" + std::to_string(getpid()),
+          .memory_mb = 96,
+          .mbufs = 8192,
+          .telemetry = false};
+}
+
+dataplane::Eal& test_eal() {
+  static const std::unique_ptr<dataplane::Eal> eal = [] {
+    auto started = dataplane::Eal::start(test_eal_options());
+    if (!started) {
+      std::fprintf(stderr, "%s\n", to_string(started.error()).c_str());
+      PORTCULLIS_CHECK(false);
+    }
+    return *std::move(started);
+  }();
+  return *eal;
+}
+
+RingPort::RingPort(const std::string& name)
+    : name_(name), in_(make_ring(name + "_in")), out_(make_ring(name + "_out")) {
+  PORTCULLIS_CHECK(rte_eth_from_rings(name.c_str(), &in_, 1, &out_, 1, 0) >= 0);
+}
+
+RingPort::~RingPort() {
+  take();
+  void* packet = nullptr;
+  while (rte_ring_dequeue(in_, &packet) == 0) {
+    rte_pktmbuf_free(static_cast<rte_mbuf*>(packet));
+  }
+  rte_ring_free(in_);
+  rte_ring_free(out_);
+}
+
+bool RingPort::put(const Bytes& frame) {
+  rte_mbuf* const packet = rte_pktmbuf_alloc(buffers());
+  if (packet == nullptr) {
+    return false;
+  }
+  char* const room = rte_pktmbuf_append(packet, static_cast<std::uint16_t>(frame.size()));
+  PORTCULLIS_CHECK(room != nullptr);
+  std::copy(frame.begin(), frame.end(), room);
+  if (rte_ring_enqueue(in_, packet) != 0) {
+    rte_pktmbuf_free(packet);
+    return false;
+  }
+  return true;
+}
+
+std::vector<Bytes> RingPort::take() {
+  std::vector<Bytes> frames;
+  void* object = nullptr;
+  while (rte_ring_dequeue(out_, &object) == 0) {
+    auto* const packet = static_cast<rte_mbuf*>(object);
+    const auto* const bytes = rte_pktmbuf_mtod(packet, const std::uint8_t*);
+    frames.emplace_back(bytes, bytes + packet->data_len);
+    rte_pktmbuf_free(packet);
+  }
+  return frames;
+}
+
+std::optional<Bytes> RingPort::wait(const std::function<bool(const Bytes&)>& wanted) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(4);
+  while (std::chrono::steady_clock::now() < end) {
+    void* object = nullptr;
+    if (rte_ring_dequeue(out_, &object) != 0) {
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
+      continue;
+    }
+    auto* const packet = static_cast<rte_mbuf*>(object);
+    const auto* const bytes = rte_pktmbuf_mtod(packet, const std::uint8_t*);
+    Bytes frame(bytes, bytes + packet->data_len);
+    rte_pktmbuf_free(packet);
+    if (wanted(frame)) {
+      return frame;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Bytes> RingPort::wait() {
+  return wait([](const Bytes&) { return true; });
+}
+
+}  // namespace portcullis::test

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// A port made of two memory rings, the test at its far end; and EAL for a test process.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "dataplane/dpdk/eal.h"
+#include "tests/support/packet.h"
+
+struct rte_mempool;
+struct rte_ring;
+
+namespace portcullis::test {
+
+/// EAL with little memory and a file prefix of this process's own; it starts at most once a
+/// process. Dies where it cannot start.
+dataplane::Eal& test_eal();
+config::Eal test_eal_options();
+
+class RingPort {
+ public:
+  /// `name` is unused by any other port of the process, and short.
+  explicit RingPort(const std::string& name);
+  RingPort(const RingPort&) = delete;
+  RingPort& operator=(const RingPort&) = delete;
+  ~RingPort();
+
+  /// For config::Port::vdev.
+  [[nodiscard]] std::string device() const { return "net_ring_" + name_; }
+
+  /// A frame comes in at the port. False when the ring is full.
+  bool put(const Bytes& frame);
+  /// What went out of the port since, and is still there.
+  std::vector<Bytes> take();
+  /// The next frame for which `wanted` is true, others thrown away; none within four seconds: none.
+  std::optional<Bytes> wait(const std::function<bool(const Bytes&)>& wanted);
+  std::optional<Bytes> wait();
+
+ private:
+  const std::string name_;
+  rte_ring* in_ = nullptr;
+  rte_ring* out_ = nullptr;
+};
+
+}  // namespace portcullis::test
