@@ -2,6 +2,7 @@
 // RuleSet -> Table, step by step: check, classes, matrices, address maps, one allocation.
 #include "classifier/compile.h"
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <vector>
@@ -90,7 +91,8 @@ Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const Compile
   PORTCULLIS_TRY_VOID(check_rules(rules));
   const Classes classes = find_classes(rules);
   PORTCULLIS_TRY(const AddressMaps maps, map_addresses(rules, classes, bytes_max));
-  Matrix matrix(rules, bytes_max - maps.bytes());
+  // Kernels find a cell by a 32-bit byte offset.
+  Matrix matrix(rules, std::min(bytes_max - maps.bytes(), std::size_t{1} << 31U));
   PORTCULLIS_TRY(const auto egress, matrix.add(Direction::egress, classes.half(Direction::egress)));
   PORTCULLIS_TRY(const auto ingress,
                  matrix.add(Direction::ingress, classes.half(Direction::ingress)));

@@ -41,7 +41,7 @@ concept Kernel = requires(typename K::Lanes lanes, typename K::Mask mask, std::u
   { K::select(mask, lanes, lanes) } -> std::same_as<typename K::Lanes>;
   // By lane: words[index].
   { K::gather(words, lanes) } -> std::same_as<typename K::Lanes>;
-  // By lane: mask ? words[index] : otherwise; reads nothing where the mask is clear.
+  // By lane: mask ? words[index] : otherwise. Where the mask is clear, words[0] may be read.
   { K::gather_where(mask, words, lanes, lanes) } -> std::same_as<typename K::Lanes>;
   // By lane: four bytes, little-endian, from bytes + offset.
   { K::gather_bytes(bytes, lanes) } -> std::same_as<typename K::Lanes>;

@@ -25,8 +25,10 @@ struct Scalar {
   static Mask any(Lanes a, Lanes b) { return (a & b) != 0; }
   static Lanes select(Mask mask, Lanes a, Lanes b) { return mask ? a : b; }
   static Lanes gather(const std::uint32_t* words, Lanes index) { return words[index]; }
+  // Loads and selects rather than branching: which way a key goes is random to the processor.
   static Lanes gather_where(Mask mask, const std::uint32_t* words, Lanes index, Lanes otherwise) {
-    return mask ? words[index] : otherwise;
+    const Lanes loaded = words[select(mask, index, 0)];
+    return select(mask, loaded, otherwise);
   }
   static Lanes gather_bytes(const std::uint8_t* bytes, Lanes offset) {
     std::uint32_t word = 0;
@@ -34,15 +36,24 @@ struct Scalar {
     return word;
   }
   static Lanes follow_lines(const PortLine* lines, Lanes outcome, Lanes key) {
-    while ((outcome & kReference) != 0) {
-      const PortLine& line = lines[outcome & kReferenceIndex];
-      std::uint32_t reached = 0;
-      for (std::size_t i = 0; i < PortLine::kWays; ++i) {
-        reached += line.limits[i] <= key ? 1 : 0;
+    Lanes decision = one_line(lines, outcome, key);
+    while ((decision & kReference) != 0) [[unlikely]] {
+        decision = one_line(lines, decision, key);
       }
-      outcome = line.outcomes[reached];
+    return decision;
+  }
+
+ private:
+  /// A decision stays what it is, though line 0 is read for it.
+  static Lanes one_line(const PortLine* lines, Lanes outcome, Lanes key) {
+    const bool refers = (outcome & kReference) != 0;
+    const PortLine& line = lines[select(refers, outcome & kReferenceIndex, 0)];
+    std::int32_t reached = 0;
+    for (std::size_t i = 0; i < PortLine::kWays; ++i) {  // Signed, for SSE2; all are below 2^31.
+      reached +=
+          static_cast<std::int32_t>(line.limits[i]) <= static_cast<std::int32_t>(key) ? 1 : 0;
     }
-    return outcome;
+    return select(refers, line.outcomes[static_cast<std::size_t>(reached)], outcome);
   }
 };
 

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// The policy-shaped world: clusters and policies of a realistic shape as a RuleSet, and traces of
+// flow keys over them. Equal seeds give equal worlds and traces.
+// Thread: plain data.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "classifier/key.h"
+#include "classifier/rule.h"
+#include "classifier/table.h"
+
+namespace portcullis::bench {
+
+struct Shape {
+  std::size_t pods = 0;
+  std::size_t policies = 0;
+  std::uint64_t seed = 1;
+};
+
+struct World {
+  Shape shape;
+  classifier::RuleSet rules;
+  std::size_t namespaces = 0;
+  std::size_t apps = 0;
+};
+
+/// Namespaces, apps of 3 to 50 replicas, pods scattered over node /24s so that an app's addresses
+/// do not aggregate, policies that select one app each; as `lower` would write them.
+World make_world(const Shape& shape);
+
+enum class TraceKind : std::uint8_t { mixed, allowed, skewed };
+const char* to_string(TraceKind kind);
+
+/// mixed: half allowed flows, 40 % random pod pairs, 10 % random outside addresses.
+/// allowed: allowed flows only. skewed: 65,536 flows of the mixed trace drawn by Zipf 1.1.
+/// Shapes: 262,144 keys. `table` is asked which flows are allowed.
+std::vector<classifier::Key4> make_trace(const World& world,
+                                         const classifier::Table& table,
+                                         TraceKind kind);
+
+}  // namespace portcullis::bench

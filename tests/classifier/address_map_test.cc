@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "classifier/address_map.h"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "tests/classifier/cluster.h"
+
+namespace portcullis::classifier {
+namespace {
+
+constexpr std::size_t kPlenty = std::size_t{1} << 30U;
+
+std::uint32_t class_v4(const AddressMaps& maps, const IpAddress& address) {
+  std::uint32_t entry = maps.root_v4[address.v4() >> 16U];
+  for (std::size_t i = 2; (entry & kChild) != 0; ++i) {
+    entry = maps.nodes_v4[(entry & ~kChild) * 256 + address.bytes[i]];
+  }
+  return entry;
+}
+
+TEST(AddressMap, FindsTheClassOfTheLongestPrefix) {
+  Cluster cluster;
+  const auto pod = cluster.pod({ip("10.1.2.3")});
+  const std::vector<Block> blocks{{.cidr = block("0.0.0.0/1")},
+                                  {.cidr = block("10.0.0.0/12")},
+                                  {.cidr = block("10.1.2.0/23")},
+                                  {.cidr = block("10.1.2.0/30"), .except = {block("10.1.2.2/32")}}};
+  for (const Block& one : blocks) {
+    cluster.allow_ingress(cluster.everything(), cluster.set({}, {one}), cluster.every_port());
+  }
+  const Classes classes = find_classes(cluster.rules);
+  const auto maps = map_addresses(cluster.rules, classes, kPlenty);
+  ASSERT_TRUE(maps);
+  EXPECT_EQ(class_v4(*maps, ip("10.1.2.3")), classes.addresses[pod].address_class);
+  for (const char* text : {"0.0.0.0",
+                           "9.255.255.255",
+                           "10.1.0.0",
+                           "10.1.2.0",
+                           "10.1.2.1",
+                           "10.1.2.2",
+                           "10.1.2.4",
+                           "10.1.3.255",
+                           "10.1.4.0",
+                           "10.16.0.0",
+                           "127.255.255.255",
+                           "128.0.0.0",
+                           "255.255.255.255"}) {
+    const RegionIndex region = classes.regions.locate(ip(text));
+    EXPECT_EQ(class_v4(*maps, ip(text)), classes.region_classes[region]) << text;
+  }
+}
+
+TEST(AddressMap, TakesNoNodesWhereNothingIsLongerThanSixteenBits) {
+  Cluster cluster;
+  cluster.rules.pod_cidrs = {block("10.0.0.0/8")};
+  const Classes classes = find_classes(cluster.rules);
+  const auto maps = map_addresses(cluster.rules, classes, kPlenty);
+  ASSERT_TRUE(maps);
+  EXPECT_TRUE(maps->nodes_v4.empty());
+}
+
+TEST(AddressMap, KeepsTheNodeOfEveryAddressThatHasOne) {
+  Cluster cluster;
+  const auto node = cluster.node({ip("192.0.2.1"), ip("2001:db8::1")});
+  cluster.pod({ip("10.0.0.1"), ip("fd00::1")}, node);
+  cluster.pod({ip("10.0.0.2"), ip("fd00::2")});
+  const Classes classes = find_classes(cluster.rules);
+  const auto maps = map_addresses(cluster.rules, classes, kPlenty);
+  ASSERT_TRUE(maps);
+  const auto owned = [](const Owner4& slot) { return slot.node != kNoClass; };
+  EXPECT_EQ(std::ranges::count_if(maps->owners_v4, owned), 2);
+  EXPECT_EQ(std::ranges::count(maps->hosts_v6, node, &Host6::node), 2);
+  const auto used = [](const Host6& slot) { return slot.address_class != kNoClass; };
+  EXPECT_EQ(std::ranges::count_if(maps->hosts_v6, used), 3);
+}
+
+TEST(AddressMap, RefusesToOutgrowItsLimit) {
+  Cluster cluster;
+  cluster.pod({ip("10.0.0.1")});
+  const Classes classes = find_classes(cluster.rules);
+  const auto maps = map_addresses(cluster.rules, classes, 262'300);
+  ASSERT_FALSE(maps);
+  EXPECT_NE(maps.error().message.find("1 addresses and 2 blocks"), std::string::npos)
+      << maps.error().message;
+}
+
+}  // namespace
+}  // namespace portcullis::classifier

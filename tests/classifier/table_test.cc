@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#include "classifier/table.h"
+
+#include <array>
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+namespace portcullis::classifier {
+namespace {
+
+constexpr std::array<std::byte, 3> kTiles{std::byte{1}, std::byte{2}, std::byte{3}};
+constexpr std::array<std::byte, 4> kOutcomes{std::byte{9}};
+
+std::unique_ptr<const Table> small_table() {
+  std::array<std::span<const std::byte>, kPartCount> parts;
+  parts[static_cast<std::size_t>(Part::tiles)] = kTiles;
+  parts[static_cast<std::size_t>(Part::outcomes)] = kOutcomes;
+  return Table::assemble({.class_count = 5}, parts);
+}
+
+TEST(Table, LaysPartsOutOnCacheLines) {
+  const auto table = small_table();
+  Header header;
+  std::memcpy(&header, table->bytes().data(), sizeof(header));
+  EXPECT_EQ(header.magic, Header::kMagic);
+  EXPECT_EQ(header.total_bytes, table->bytes().size());
+  for (const PartPlace& place : header.parts) {
+    EXPECT_EQ(place.offset % 64, 0U);
+    EXPECT_LE(place.offset + place.bytes, header.total_bytes);
+  }
+  EXPECT_EQ(table->view().tiles[2], 3);
+  EXPECT_EQ(table->view().outcomes[0], 9U);
+}
+
+TEST(Table, SaysBeforehandWhatItWillTake) {
+  std::array<std::size_t, kPartCount> sizes{};
+  sizes[0] = kTiles.size();
+  sizes[1] = kOutcomes.size();
+  EXPECT_EQ(Table::assembled_bytes(sizes), small_table()->bytes().size());
+}
+
+TEST(Table, IsNamedByItsBytes) {
+  EXPECT_EQ(small_table()->digest(), small_table()->digest());
+  const auto other = Table::assemble({.class_count = 6}, {});
+  EXPECT_NE(small_table()->digest(), other->digest());
+  EXPECT_EQ(other->digest().size(), 64U);
+}
+
+TEST(Table, CountsItsParts) {
+  const auto table = small_table();
+  EXPECT_EQ(table->sizes().classes, 5U);
+  EXPECT_EQ(table->sizes().matrices, 3U);
+  EXPECT_EQ(table->sizes().profile_count, 1U);
+  EXPECT_EQ(table->sizes().total, table->bytes().size());
+}
+
+}  // namespace
+}  // namespace portcullis::classifier
