@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "policy/expect_fields.h"
-#include "policy/tree.h"
-#include "policy/yaml.h"
+#include "policy/manifest/tree.h"
+#include "policy/manifest/yaml.h"
 
 namespace portcullis::policy {
 

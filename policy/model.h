@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Plain data of the cluster as manifests state it: namespaces, pods, nodes, NetworkPolicies.
-// Values are validated and defaulted already (policy/decode). Thread: plain data.
+// Values are validated and defaulted already (policy/manifest/decode). Thread: plain data.
 #pragma once
 
 #include <cstdint>

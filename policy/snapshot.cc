@@ -9,10 +9,10 @@
 #include <fmt/format.h>
 
 #include "base/limits.h"
-#include "policy/decode.h"
-#include "policy/json.h"
-#include "policy/scalar.h"
-#include "policy/yaml.h"
+#include "policy/manifest/decode.h"
+#include "policy/manifest/json.h"
+#include "policy/manifest/scalar.h"
+#include "policy/manifest/yaml.h"
 
 namespace portcullis::policy {
 namespace {

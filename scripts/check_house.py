@@ -31,7 +31,7 @@ ALLOWED = {
 CONFINED = {
     r"rte_\w+\.h": ["dataplane/dpdk/"],
     r"hs\w*\.h": ["dataplane/l7/"],
-    r"yaml\.h": ["policy/yaml.cc"],
+    r"yaml\.h": ["policy/manifest/yaml.cc"],
     r"toml\+\+/.*": ["config/load.cc"],
     r"nlohmann/.*": ["control/", "observe/"],
     r"pcap(/.*)?\.h": ["dataplane/pcap.cc"],

@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "policy/decode.h"
-#include "policy/scalar.h"
+#include "policy/manifest/decode.h"
+#include "policy/manifest/scalar.h"
 
 namespace portcullis::policy {
 namespace {

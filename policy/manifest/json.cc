@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "policy/json.h"
+#include "policy/manifest/json.h"
 
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
 
-#include "policy/scalar.h"
+#include "policy/manifest/scalar.h"
 
 namespace portcullis::policy {
 namespace {

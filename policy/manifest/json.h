@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-#include "policy/tree.h"
+#include "policy/manifest/tree.h"
 
 namespace portcullis::policy {
 

@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/manifest/tree.h"
 #include "policy/snapshot.h"
-#include "policy/tree.h"
 
 namespace portcullis::policy {
 

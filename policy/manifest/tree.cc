@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "policy/tree.h"
+#include "policy/manifest/tree.h"
 
 #include <algorithm>
 #include <charconv>
@@ -9,7 +9,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
-#include "policy/scalar.h"
+#include "policy/manifest/scalar.h"
 
 namespace portcullis::policy {
 namespace {

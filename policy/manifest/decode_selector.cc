@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "policy/decode.h"
+#include "policy/manifest/decode.h"
 
 namespace portcullis::policy {
 namespace {

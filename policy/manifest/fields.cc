@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "policy/fields.h"
+#include "policy/manifest/fields.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/limits.h"
-#include "policy/scalar.h"
+#include "policy/manifest/scalar.h"
 
 namespace portcullis::policy {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "policy/validate.h"
+#include "policy/manifest/validate.h"
 
 #include <algorithm>
 

@@ -10,11 +10,11 @@
 #include <string>
 #include <string_view>
 
-#include "policy/fields.h"
+#include "policy/manifest/fields.h"
+#include "policy/manifest/tree.h"
+#include "policy/manifest/validate.h"
 #include "policy/model.h"
 #include "policy/snapshot.h"
-#include "policy/tree.h"
-#include "policy/validate.h"
 
 namespace portcullis::policy {
 

@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "policy/decode.h"
+#include "policy/manifest/decode.h"
 
 namespace portcullis::policy {
 namespace {

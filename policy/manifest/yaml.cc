@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "policy/yaml.h"
+#include "policy/manifest/yaml.h"
 
 #include <algorithm>
 #include <string>
@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
-#include "policy/scalar.h"
+#include "policy/manifest/scalar.h"
 
 namespace portcullis::policy {
 namespace {

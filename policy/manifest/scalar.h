@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "policy/tree.h"
+#include "policy/manifest/tree.h"
 
 namespace portcullis::policy {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "policy/decode.h"
+#include "policy/manifest/decode.h"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "classifier/key.h"
-#include "policy/scalar.h"
+#include "policy/manifest/scalar.h"
 
 namespace portcullis::policy {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "policy/scalar.h"
+#include "policy/manifest/scalar.h"
 
 #include <algorithm>
 #include <array>
