@@ -27,6 +27,8 @@ Examples:
   portcullis validate --manifests policies/
   portcullis test --manifests cluster/ --expect probes.tsv
   portcullis explain --manifests cluster/ --from shop/web-0 --to shop/db-0 --port 5432
+  portcullis commit cluster/ --comment "first policies"
+  portcullis status
   portcullis VERB --help)";
 
 /// Letters to insert, drop or change to come from one word to the other.
@@ -73,6 +75,7 @@ int run(int argc, char** argv) {
   add_offline_verbs(program, exit_code);
   add_explain_verb(program, exit_code);
   add_replay_verb(program, exit_code);
+  add_daemon_verbs(program, exit_code);
 
   if (argc < 2) {
     fmt::print(stderr, "{}", program.help());

@@ -3,7 +3,11 @@
 // that ran has stored its exit code.
 #pragma once
 
+#include <string>
+
 #include <CLI/CLI.hpp>
+
+#include "control/ask.h"
 
 namespace portcullis::apps {
 
@@ -14,9 +18,24 @@ inline constexpr int kExitTrouble = 2;
 
 /// validate, test: need manifests and no daemon.
 void add_offline_verbs(CLI::App& program, int& exit_code);
-/// explain: from manifests, without a daemon.
+/// explain: from manifests, or else by the daemon.
 void add_explain_verb(CLI::App& program, int& exit_code);
 /// replay: a capture through the pipeline.
 void add_replay_verb(CLI::App& program, int& exit_code);
+/// commit, status, history, rollback: ask the daemon.
+void add_daemon_verbs(CLI::App& program, int& exit_code);
+
+/// Options of every verb that asks the daemon.
+struct DaemonOptions {
+  std::string socket = "/run/portcullis/control.sock";
+  int timeout_s = 60;
+  std::string output = "table";
+};
+
+/// Adds -s, --timeout and, if the verb has none yet, -o. Owner: `options` must outlive the verb.
+void add_daemon_options(CLI::App& verb, DaemonOptions& options);
+control::Target target_of(const DaemonOptions& options);
+/// Prints what the daemon told; returns the exit code.
+int tell(const control::Told& told);
 
 }  // namespace portcullis::apps

@@ -25,15 +25,19 @@ struct ExplainOptions {
   std::string protocol = "TCP";
   std::string port;
   std::string mode = "kubernetes";
-  std::string output = "table";
+  DaemonOptions daemon;  // Its output serves both ways.
 };
+
+std::string upper(std::string text) {
+  for (char& letter : text) {
+    letter = static_cast<char>(std::toupper(static_cast<unsigned char>(letter)));
+  }
+  return text;
+}
 
 /// Protocol and port of the flow that is asked for, as a probe reads them.
 Result<policy::FlowText> question_of(const ExplainOptions& options) {
-  std::string protocol_name = options.protocol;
-  for (char& letter : protocol_name) {
-    letter = static_cast<char>(std::toupper(static_cast<unsigned char>(letter)));
-  }
+  const std::string protocol_name = upper(options.protocol);
   PORTCULLIS_TRY(const std::uint8_t protocol, policy::parse_protocol(protocol_name));
   if (options.port.empty() && protocol != classifier::kProtocolIcmp) {
     return fail(
@@ -56,6 +60,13 @@ int explain(const ExplainOptions& options) {
   if (!question) {
     return trouble(question.error());
   }
+  if (options.manifests.empty()) {
+    return tell(control::ask_explain(target_of(options.daemon),
+                                     {.from = options.from,
+                                      .to = options.to,
+                                      .protocol = upper(options.protocol),
+                                      .port = options.port}));
+  }
   const auto cluster = open_cluster(options.manifests, default_mode_of(options.mode));
   if (!cluster) {
     return kExitTrouble;
@@ -69,7 +80,7 @@ int explain(const ExplainOptions& options) {
   }
   const observe::Explainer explainer(cluster->enforced());
   const observe::Explanation explanation = explainer.explain(located->flow);
-  if (options.output == "json") {
+  if (options.daemon.output == "json") {
     fmt::print("{}\n", to_json(explanation));
   } else {
     fmt::print("{}", to_text(explanation));
@@ -80,11 +91,13 @@ int explain(const ExplainOptions& options) {
 constexpr const char* kExamples =
     R"(Both ends are judged, the source's egress and the destination's ingress; both must allow it.
 A denial names who isolates the pod and the rules that came nearest to allowing it.
-The daemon's own default is deny; say --default deny to ask what it would enforce.
+With --manifests no daemon is needed, and what no policy decides is allowed; say --default deny to
+ask what a daemon in its own default mode would enforce.
 Exit codes: 0 allowed, 1 denied, 2 trouble.
 
 Examples:
   portcullis explain --manifests cluster/ --from shop/web-0 --to shop/db-0 --port 5432
+  portcullis explain --from shop/web-0 --to shop/db-0 --port 5432
   portcullis explain --manifests cluster/ --from 203.0.113.7 --to shop/web-0 --port 443 -o json
   portcullis explain --manifests cluster/ --from shop/web-0 --to ops/dns --protocol UDP --port 53
   portcullis explain --manifests cluster/ --from shop/web-0 --to shop/db-0 --protocol ICMP)";
@@ -94,8 +107,9 @@ Examples:
 void add_explain_verb(CLI::App& program, int& exit_code) {
   auto options = std::make_shared<ExplainOptions>();
   CLI::App* verb = program.add_subcommand("explain", "Say why a flow is allowed or denied");
-  verb->add_option("--manifests", options->manifests, "A file, a directory, or - (repeatable)")
-      ->required()
+  verb->add_option("--manifests",
+                   options->manifests,
+                   "A file, a directory, or - (repeatable); without it, the daemon is asked")
       ->type_name("PATH");
   verb->add_option("--from", options->from, "The source: namespace/pod or an IP address")
       ->required()
@@ -109,13 +123,11 @@ void add_explain_verb(CLI::App& program, int& exit_code) {
   verb->add_option("--port", options->port, "The destination port; not for ICMP")
       ->type_name("PORT");
   verb->add_option("--default", options->mode, "For what no policy decides: kubernetes or deny")
+      ->needs("--manifests")
       ->check(CLI::IsMember({"kubernetes", "deny"}))
       ->type_name("MODE")
       ->capture_default_str();
-  verb->add_option("-o,--output", options->output, "table or json")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->type_name("FORMAT")
-      ->capture_default_str();
+  add_daemon_options(*verb, options->daemon);
   verb->footer(kExamples);
   verb->callback([options, &exit_code] { exit_code = explain(*options); });
 }

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+// The verbs that ask the running daemon: commit, status, history, rollback.
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "apps/ctl.h"
+#include "control/ask.h"
+#include "policy/snapshot.h"
+
+namespace portcullis::apps {
+
+namespace {
+
+struct CommitOptions {
+  DaemonOptions daemon;
+  std::vector<std::string> paths;
+  std::string comment;
+};
+
+struct RollbackOptions {
+  DaemonOptions daemon;
+  std::optional<std::uint64_t> revision;
+  std::string comment;
+};
+
+int commit(const CommitOptions& options) {
+  const auto manifests = policy::read_manifests(options.paths);
+  if (!manifests) {
+    fmt::print(stderr, "portcullis: {}\n", to_string(manifests.error()));
+    return kExitTrouble;
+  }
+  if (manifests->empty()) {
+    fmt::print(stderr, "portcullis: no *.yaml, *.yml or *.json file there: nothing to commit\n");
+    return kExitTrouble;
+  }
+  return tell(control::ask_commit(target_of(options.daemon), *manifests, options.comment));
+}
+
+constexpr const char* kCommitExamples =
+    R"(The manifests replace everything that was enforced before: name all of them. They are compiled
+first; on any error nothing changes and every error is printed with its file and line.
+Exit codes: 0 enforced, 2 trouble.
+
+Examples:
+  portcullis commit cluster/ policies/ --comment "open the shop"
+  kubectl get ns,pods,nodes,networkpolicies -A -o yaml | portcullis commit -)";
+
+void add_commit(CLI::App& program, int& exit_code) {
+  auto options = std::make_shared<CommitOptions>();
+  CLI::App* verb = program.add_subcommand("commit", "Compile manifests and enforce them, at once");
+  verb->add_option("paths", options->paths, "Files, directories, or - for standard input")
+      ->required()
+      ->type_name("PATH");
+  verb->add_option("--comment", options->comment, "Why, for the history")->type_name("TEXT");
+  add_daemon_options(*verb, options->daemon);
+  verb->footer(kCommitExamples);
+  verb->callback([options, &exit_code] { exit_code = commit(*options); });
+}
+
+void add_rollback(CLI::App& program, int& exit_code) {
+  auto options = std::make_shared<RollbackOptions>();
+  CLI::App* verb = program.add_subcommand("rollback", "Enforce an earlier revision again");
+  verb->add_option("revision",
+                   options->revision,
+                   "Its number in the history; without one, the revision before the running one")
+      ->type_name("N");
+  verb->add_option("--comment", options->comment, "Why, for the history")->type_name("TEXT");
+  add_daemon_options(*verb, options->daemon);
+  verb->footer(
+      "The earlier content becomes a new revision, so that a rollback can be rolled back.");
+  verb->callback([options, &exit_code] {
+    exit_code = tell(
+        control::ask_rollback(target_of(options->daemon), options->revision, options->comment));
+  });
+}
+
+using Ask = control::Told (*)(const control::Target&);
+
+void add_plain(CLI::App& program, const char* name, const char* about, Ask ask, int& exit_code) {
+  auto options = std::make_shared<DaemonOptions>();
+  CLI::App* verb = program.add_subcommand(name, about);
+  add_daemon_options(*verb, *options);
+  verb->callback([options, ask, &exit_code] { exit_code = tell(ask(target_of(*options))); });
+}
+
+}  // namespace
+
+control::Target target_of(const DaemonOptions& options) {
+  return {.socket = options.socket,
+          .timeout = std::chrono::seconds(options.timeout_s),
+          .json = options.output == "json"};
+}
+
+void add_daemon_options(CLI::App& verb, DaemonOptions& options) {
+  verb.add_option("-s,--socket", options.socket, "The daemon's control socket")
+      ->type_name("SOCKET")
+      ->capture_default_str();
+  verb.add_option("--timeout", options.timeout_s, "How long to wait for the daemon, in seconds")
+      ->check(CLI::Range(1, 3600))
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  if (verb.get_option_no_throw("--output") == nullptr) {
+    verb.add_option("-o,--output", options.output, "table or json")
+        ->check(CLI::IsMember({"table", "json"}))
+        ->type_name("FORMAT")
+        ->capture_default_str();
+  }
+}
+
+int tell(const control::Told& told) {
+  fmt::print(stderr, "{}", told.trouble);
+  fmt::print("{}", told.output);
+  return told.exit_code;
+}
+
+void add_daemon_verbs(CLI::App& program, int& exit_code) {
+  add_commit(program, exit_code);
+  add_plain(program,
+            "status",
+            "What the daemon enforces, and how it is doing",
+            control::ask_status,
+            exit_code);
+  add_plain(program,
+            "history",
+            "The revisions that were enforced, newest first",
+            control::ask_history,
+            exit_code);
+  add_rollback(program, exit_code);
+}
+
+}  // namespace portcullis::apps

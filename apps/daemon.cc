@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+// portcullisd: reads its configuration, compiles the first policies, starts the dataplane with
+// them, and serves the control socket until a signal ends it. Exit status 2: it could not start.
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "apps/service.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "config/load.h"
+#include "control/commands.h"
+#include "control/loop.h"
+#include "control/reconcile.h"
+#include "control/server.h"
+#include "dataplane/dataplane.h"
+
+namespace {
+
+using namespace portcullis;
+
+constexpr int kExitTrouble = 2;
+
+/// The dataplane as reconcile sees it; the first table starts it.
+class DataplanePublisher : public control::Publisher {
+ public:
+  explicit DataplanePublisher(const config::Config& config) : config_(config) {}
+
+  Result<control::Publication> publish(std::unique_ptr<const classifier::Table> table,
+                                       std::size_t rule_ids) override {
+    if (!dataplane_) {
+      PORTCULLIS_TRY(dataplane_, dataplane::Dataplane::start(config_, std::move(table), rule_ids));
+      return control::Publication{.epoch = dataplane_->status().epoch};
+    }
+    control::Publication publication{.retired = dataplane_->rule_hits()};
+    publication.epoch = dataplane_->publish(std::move(table), rule_ids);
+    return publication;
+  }
+  [[nodiscard]] std::vector<dataplane::RuleHits> rule_hits() const override {
+    return dataplane_ ? dataplane_->rule_hits() : std::vector<dataplane::RuleHits>{};
+  }
+  [[nodiscard]] dataplane::DataplaneStatus status() const override {
+    return dataplane_ ? dataplane_->status() : dataplane::DataplaneStatus{};
+  }
+
+ private:
+  const config::Config& config_;
+  std::unique_ptr<dataplane::Dataplane> dataplane_;
+};
+
+control::ReconcileOptions reconcile_options(const config::Config& config) {
+  const bool denies = config.policy.default_mode == config::Policy::Default::deny;
+  return {.lowering = {.default_mode = denies ? classifier::DefaultMode::deny
+                                              : classifier::DefaultMode::kubernetes,
+                       .pod_cidrs = config.policy.pod_cidrs},
+          .compiling = {.table_bytes_max = std::size_t{config.limits.table_mb_max} << 20U},
+          .history_max = config.limits.history_max};
+}
+
+/// Signals that the loop takes from a descriptor. Blocked before any thread starts, so that every
+/// thread inherits it.
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+    sigaddset(&signals, signal);
+  }
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+/// Compiles what the configuration names. Every diagnostic goes to the log.
+Result<control::Candidate> first_candidate(const config::Config& config,
+                                           const control::Reconcile& reconcile) {
+  PORTCULLIS_TRY(const auto manifests, policy::read_manifests(config.policy.manifests));
+  control::Prepared prepared = reconcile.prepare(manifests);
+  for (const auto& found : prepared ? prepared->warnings : prepared.error().diagnostics) {
+    if (found.severity == policy::Diagnostic::Severity::error) {
+      log::error("{}", to_string(found));
+    } else {
+      log::warn("{}", to_string(found));
+    }
+  }
+  if (!prepared) {
+    return fail("[policy] manifests: " + prepared.error().message);
+  }
+  return *std::move(prepared);
+}
+
+/// Commits the manifests of the configuration again.
+void reload(const config::Config& config, control::Commands& commands) {
+  apps::tell_service_manager_reloading();
+  auto manifests = policy::read_manifests(config.policy.manifests);
+  if (!manifests) {
+    log::error("reload: {}", to_string(manifests.error()));
+    apps::tell_service_manager("READY=1\nSTATUS=Reload failed: a manifest cannot be read");
+    return;
+  }
+  commands.commit(*std::move(manifests),
+                  {.who = "SIGHUP", .comment = "reload"},
+                  [](const control::Answer& answer) {
+                    apps::tell_service_manager(answer
+                                                   ? "READY=1\nSTATUS=Policies are reloaded"
+                                                   : "READY=1\nSTATUS=Reload failed: see the log");
+                  });
+}
+
+/// Makes the socket's directory if it is missing.
+Result<void> make_directory_of(const std::string& socket) {
+  const std::filesystem::path folder = std::filesystem::path(socket).parent_path();
+  std::error_code error;
+  if (!folder.empty() && !std::filesystem::exists(folder, error)) {
+    std::filesystem::create_directories(folder, error);
+    if (error) {
+      return fail("cannot make the socket's directory: " + error.message(), folder.string());
+    }
+  }
+  return {};
+}
+
+/// Watches the signals: SIGHUP reloads, the others end the loop.
+Result<UniqueFd> watch_signals(control::Loop& loop,
+                               const sigset_t& signals,
+                               const control::Task& on_reload) {
+  UniqueFd fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) {
+    return fail("cannot watch signals");
+  }
+  const int number = fd.get();
+  PORTCULLIS_TRY_VOID(loop.watch(number, EPOLLIN, [number, &loop, on_reload](std::uint32_t) {
+    signalfd_siginfo signal{};
+    while (::read(number, &signal, sizeof signal) == sizeof signal) {
+      if (signal.ssi_signo == SIGHUP) {
+        on_reload();
+      } else {
+        log::info("stopping: signal {}", signal.ssi_signo);
+        loop.stop();
+      }
+    }
+  }));
+  return fd;
+}
+
+Result<void> serve(const config::Config& config, const sigset_t& signals) {
+  PORTCULLIS_TRY_VOID(make_directory_of(config.control.socket));
+  PORTCULLIS_TRY(const auto loop, control::Loop::make());
+  DataplanePublisher publisher(config);
+  control::Reconcile reconcile(reconcile_options(config), publisher);
+  std::unique_ptr<control::Commands> commands;
+  // The socket first: a second daemon must not get as far as the ports. It is answered only once
+  // the loop runs.
+  PORTCULLIS_TRY(const auto server,
+                 control::Server::open(
+                     *loop,
+                     {.socket = config.control.socket,
+                      .clients_max = config.control.clients_max,
+                      .message_bytes_max = std::size_t{config.control.message_mb_max} << 20U,
+                      .client_timeout = std::chrono::seconds(config.control.client_timeout_s)},
+                     [&commands](const control::Caller& caller,
+                                 std::string message,
+                                 const control::Server::Reply& reply) {
+                       commands->handle(caller, std::move(message), reply);
+                     }));
+  PORTCULLIS_TRY(control::Candidate first, first_candidate(config, reconcile));
+  PORTCULLIS_TRY(const control::Applied applied,
+                 reconcile.apply(std::move(first), {.who = "portcullisd", .comment = "start"}));
+  control::Lane lane(*loop);
+  commands =
+      std::make_unique<control::Commands>(lane, reconcile, control::Daemon{.config = config});
+  PORTCULLIS_TRY(const UniqueFd watched,
+                 watch_signals(*loop, signals, [&] { reload(config, *commands); }));
+  if (const auto period = apps::watchdog_period(); period.count() > 0) {
+    PORTCULLIS_TRY_VOID(loop->every(period, [] { apps::tell_service_manager("WATCHDOG=1"); }));
+  }
+  log::info("ready: {} policies, {} pods, {} rules, socket {}",
+            applied.revision.counts.policies,
+            applied.revision.counts.pods,
+            applied.revision.counts.rules,
+            config.control.socket);
+  apps::tell_service_manager("READY=1\nSTATUS=Enforcing");
+  loop->run();
+  apps::tell_service_manager("STOPPING=1");
+  return {};
+}
+
+/// Says whether the daemon could start, as far as that can be said without its ports.
+Result<void> check(const config::Config& config) {
+  DataplanePublisher publisher(config);
+  const control::Reconcile reconcile(reconcile_options(config), publisher);
+  PORTCULLIS_TRY(const control::Candidate candidate, first_candidate(config, reconcile));
+  fmt::print("ok: {} ports, {} policies, {} pods, {} rules, table of {} bytes\n",
+             config.ports.size(),
+             candidate.snapshot->policies.size(),
+             candidate.snapshot->pods.size(),
+             candidate.lowered->rules.rules.size(),
+             candidate.table->sizes().total);
+  return {};
+}
+
+int run(int argc, char** argv) {
+  CLI::App program{"Enforces Kubernetes network policies on packets.", "portcullisd"};
+  std::string path;
+  bool only_check = false;
+  program.add_option("--config", path, "The configuration; config/example.toml explains every key")
+      ->required()
+      ->type_name("FILE");
+  program.add_flag("--check", only_check, "Check the configuration and its manifests, and exit");
+  program.set_version_flag("--version", "portcullisd " PORTCULLIS_VERSION);
+  program.footer(
+      "Runs in the foreground. SIGHUP reads the manifests of the configuration again; SIGTERM and "
+      "SIGINT end it.");
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return program.exit(error) == 0 ? 0 : kExitTrouble;
+  }
+  const sigset_t signals = block_signals();
+  Result<void> outcome;
+  const auto config = config::load(path);
+  if (!config) {
+    outcome = Failure(config.error());
+  } else if (outcome = log::start(config->observe.log_level); outcome) {
+    outcome = only_check ? check(*config) : serve(*config, signals);
+  }
+  if (!outcome) {
+    fmt::print(stderr, "portcullisd: {}\n", to_string(outcome.error()));
+    return kExitTrouble;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "portcullisd: %s\n", error.what());
+    return kExitTrouble;
+  }
+}
