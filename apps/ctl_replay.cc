@@ -49,15 +49,16 @@ int replay(const ReplayVerb& options) {
 }
 
 constexpr const char* kExamples =
-    R"(The capture runs through the very pipeline of the daemon, with its own times as the clock. OUT gets
-what is forwarded, with ARP and neighbour discovery, as a wire would pass it; DROPPED the rest.
+    R"(The capture runs through the very pipeline of the daemon, with its own times as the clock.
+OUT gets what is forwarded, with ARP and neighbour discovery, as a wire would pass it; DROPPED
+the rest.
 Replies and ICMP errors count for the flow they belong to. Reads pcap and pcapng of Ethernet.
 The daemon's own default is deny; say --default deny to see what it would do.
 Exit codes: 0 replayed, 2 the input cannot be used.
 
 Examples:
   portcullis replay --manifests cluster/ --in seen.pcap --out passed.pcap
-  portcullis replay --manifests cluster/ --in seen.pcap --out passed.pcap --dropped lost.pcap -o json)";
+  portcullis replay --manifests cluster/ --in seen.pcap --out passed.pcap --dropped lost.pcap)";
 
 }  // namespace
 

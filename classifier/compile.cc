@@ -9,10 +9,10 @@
 
 #include <fmt/format.h>
 
-#include "classifier/address_map.h"
-#include "classifier/check_rules.h"
-#include "classifier/classes.h"
-#include "classifier/matrix.h"
+#include "classifier/compiler/address_map.h"
+#include "classifier/compiler/check_rules.h"
+#include "classifier/compiler/classes.h"
+#include "classifier/compiler/matrix.h"
 
 namespace portcullis::classifier {
 namespace {

@@ -175,8 +175,10 @@ class Walk {
     const auto* sources = reinterpret_cast<const std::uint32_t*>(table.sources);
     const auto* destinations = reinterpret_cast<const std::uint32_t*>(table.destinations);
     // As subject a class gives words 0 and 1 of its record, as peer word 2.
-    half(table, sources, burst.src_class, destinations, burst.dst_class, n, burst.egress);
-    half(table, destinations, burst.dst_class, sources, burst.src_class, n, burst.ingress);
+    const Role src{sources, burst.src_class};
+    const Role dst{destinations, burst.dst_class};
+    half(table, src, dst, n, burst.egress);
+    half(table, dst, src, n, burst.ingress);
     for (std::size_t i = 0; i < n; ++i) {
       if (is_fork(burst.egress[i])) {
         burst.egress[i] = resolve_fork(table, burst.egress[i], keys[i]);
@@ -200,21 +202,25 @@ class Walk {
     }
   }
 
+  /// One end of the burst's flows: the records of that end and each flow's class.
+  struct Role {
+    const std::uint32_t* records;
+    const std::uint32_t* classes;
+  };
+
   /// One direction: row of the subject's class x column of the peer's class -> outcome.
   static void half(const TableView& table,
-                   const std::uint32_t* subject_records,
-                   const std::uint32_t* subjects,
-                   const std::uint32_t* peer_records,
-                   const std::uint32_t* peers,
+                   const Role& subjects,
+                   const Role& peers,
                    std::size_t n,
                    std::uint32_t* outcomes) {
     const auto* spans = reinterpret_cast<const std::uint32_t*>(table.spans);
     for (std::size_t i = 0; i < n; i += K::kLanes) {
-      const Lanes subject = K::shift_left(K::load(subjects + i), 2);
-      const Lanes peer = K::shift_left(K::load(peers + i), 2);
-      const Lanes row_spans = K::gather(subject_records, subject);
-      const Lanes row_outcomes = K::gather(subject_records + 1, subject);
-      const Lanes column = K::gather(peer_records + 2, peer);
+      const Lanes subject = K::shift_left(K::load(subjects.classes + i), 2);
+      const Lanes peer = K::shift_left(K::load(peers.classes + i), 2);
+      const Lanes row_spans = K::gather(subjects.records, subject);
+      const Lanes row_outcomes = K::gather(subjects.records + 1, subject);
+      const Lanes column = K::gather(peers.records + 2, peer);
 
       const Lanes span = K::shift_left(K::add(row_spans, K::shift_right(column, kSpanBits)), 1);
       const Lanes present = K::gather(spans, span);

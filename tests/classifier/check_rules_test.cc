@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/check_rules.h"
+#include "classifier/compiler/check_rules.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/classes.h"
+#include "classifier/compiler/classes.h"
 
 #include <gtest/gtest.h>
 

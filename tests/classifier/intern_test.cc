@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/intern.h"
+#include "classifier/compiler/intern.h"
 
 #include <array>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/matrix.h"
+#include "classifier/compiler/matrix.h"
 
 #include <gtest/gtest.h>
 

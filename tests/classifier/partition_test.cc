@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/partition.h"
+#include "classifier/compiler/partition.h"
 
 #include <gtest/gtest.h>
 

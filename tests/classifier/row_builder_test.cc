@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/row_builder.h"
+#include "classifier/compiler/row_builder.h"
 
 #include <gtest/gtest.h>
 

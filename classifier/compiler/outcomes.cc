@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/outcomes.h"
+#include "classifier/compiler/outcomes.h"
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/address_map.h"
+#include "classifier/compiler/address_map.h"
 
 #include <algorithm>
 #include <bit>

@@ -8,9 +8,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "classifier/classes.h"
-#include "classifier/matrix.h"
-#include "classifier/outcomes.h"
+#include "classifier/compiler/classes.h"
+#include "classifier/compiler/matrix.h"
+#include "classifier/compiler/outcomes.h"
 #include "classifier/rule.h"
 
 namespace portcullis::classifier {

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "classifier/classes.h"
-#include "classifier/intern.h"
-#include "classifier/outcomes.h"
+#include "classifier/compiler/classes.h"
+#include "classifier/compiler/intern.h"
+#include "classifier/compiler/outcomes.h"
 #include "classifier/rule.h"
 
 namespace portcullis::classifier {

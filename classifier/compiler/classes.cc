@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/classes.h"
+#include "classifier/compiler/classes.h"
 
 #include <algorithm>
 #include <span>
 
-#include "classifier/intern.h"
-#include "classifier/partition.h"
+#include "classifier/compiler/intern.h"
+#include "classifier/compiler/partition.h"
 
 namespace portcullis::classifier {
 namespace {

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "classifier/intern.h"
+#include "classifier/compiler/intern.h"
 #include "classifier/layout.h"
 #include "classifier/rule.h"
 #include "classifier/verdict.h"

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "classifier/classes.h"
+#include "classifier/compiler/classes.h"
 #include "classifier/layout.h"
 #include "classifier/rule.h"
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "classifier/regions.h"
+#include "classifier/compiler/regions.h"
 #include "classifier/rule.h"
 
 namespace portcullis::classifier {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/matrix.h"
+#include "classifier/compiler/matrix.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "classifier/row_builder.h"
+#include "classifier/compiler/row_builder.h"
 
 namespace portcullis::classifier {
 namespace {

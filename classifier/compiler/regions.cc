@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/regions.h"
+#include "classifier/compiler/regions.h"
 
 #include <algorithm>
 
