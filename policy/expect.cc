@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "policy/expect_fields.h"
+#include "policy/manifest/tree.h"
+#include "policy/manifest/yaml.h"
 
 namespace portcullis::policy {
 
@@ -25,6 +27,12 @@ constexpr std::array<std::pair<std::string_view, std::uint8_t>, 4> kProtocols{
      {"SCTP", kProtocolSctp},
      {"ICMP", kProtocolIcmp}}};
 
+constexpr std::array<std::string_view, 5> kFields{"src", "dst", "proto", "port", "expected"};
+using FieldTexts = std::array<std::string_view, kFields.size()>;
+
+/// Told of each field that is wrong: its index in kFields, and why.
+using Complain = std::function<void(std::size_t field, std::string message)>;
+
 constexpr std::string_view kBlanks = " \t\r\v\f";
 
 std::string_view trim(std::string_view text) {
@@ -33,6 +41,49 @@ std::string_view trim(std::string_view text) {
     return {};
   }
   return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+/// Foreign text as it may stand in a message: short and printable, in quotes.
+std::string quoted(std::string_view text) {
+  constexpr std::size_t kShown = 60;
+  std::string shown = "\"";
+  for (const char letter : text.substr(0, kShown)) {
+    const auto byte = static_cast<unsigned char>(letter);
+    shown += byte >= 0x20 && byte != 0x7f ? std::string(1, letter) : fmt::format("\\x{:02x}", byte);
+  }
+  return shown + (text.size() > kShown ? "\"..." : "\"");
+}
+
+/// Fills src, dst, protocol, port and allow. Returns false once it has complained.
+bool fill_probe(const FieldTexts& texts, Probe& probe, const Complain& complain) {
+  const auto [src, dst, proto, port, expected] = texts;
+  bool whole = true;
+  const auto wrong = [&](std::size_t field, std::string message) {
+    complain(field, std::move(message));
+    whole = false;
+  };
+  for (std::size_t end = 0; end < 2; ++end) {
+    if (texts[end].empty()) {
+      wrong(end, "is empty; write namespace/pod or an IP address");
+    }
+  }
+  probe.src = src;
+  probe.dst = dst;
+  const auto protocol = parse_protocol(proto);
+  if (!protocol) {
+    wrong(2, protocol.error().message);
+  }
+  probe.protocol = protocol.value_or(kProtocolTcp);
+  if (auto number = parse_port(port, probe.protocol)) {
+    probe.port = *number;
+  } else {
+    wrong(3, std::move(number).error().message);
+  }
+  if (expected != "allow" && expected != "deny") {
+    wrong(4, fmt::format("{} is no verdict; write allow or deny", quoted(expected)));
+  }
+  probe.allow = expected == "allow";
+  return whole;
 }
 
 /// Reads a file line by line; every line that is no probe becomes diagnostics.
@@ -80,7 +131,7 @@ void TsvReader::read_line(std::string_view line) {
   if (line.empty()) {
     return;
   }
-  ProbeTexts texts;
+  FieldTexts texts;
   std::size_t count = 0;
   for (std::size_t start = 0; start <= line.size(); ++count) {
     const std::size_t end = std::min(line.find('\t', start), line.size());
@@ -101,10 +152,109 @@ void TsvReader::read_line(std::string_view line) {
   Probe probe;
   probe.where = {file_.name, line_, 0};
   if (fill_probe(texts, probe, [&](std::size_t field, std::string message) {
-        complain(kProbeFields[field], std::move(message));
+        complain(kFields[field], std::move(message));
       })) {
     out_.probes.push_back(std::move(probe));
   }
+}
+
+/// Reads a list of mappings; every wrong field of every item becomes a diagnostic.
+class YamlReader {
+ public:
+  explicit YamlReader(const Manifest& file) : file_(file) {}
+
+  Expectations read();
+
+ private:
+  void read_item(const Value& item);
+  /// The text of a field; empty (and a complaint) where it is no plain value.
+  std::string_view text_of(const Value& field, std::string_view key);
+  void complain(Mark mark, std::string_view field, std::string message);
+
+  const Manifest& file_;
+  Expectations out_;
+};
+
+void YamlReader::complain(Mark mark, std::string_view field, std::string message) {
+  out_.diagnostics.push_back({Diagnostic::Severity::error,
+                              {file_.name, mark.line, mark.column},
+                              "",
+                              std::string(field),
+                              std::move(message)});
+}
+
+Expectations YamlReader::read() {
+  Tree tree;
+  if (auto problem = read_yaml(file_.text, tree)) {
+    complain(problem->mark, problem->field, std::move(problem->message));
+    return std::move(out_);
+  }
+  for (Problem& problem : tree.duplicates) {
+    complain(problem.mark, problem.field, std::move(problem.message));
+  }
+  for (const Value* document : tree.documents) {
+    if (document->kind == Value::Kind::null) {
+      continue;
+    }
+    if (document->kind != Value::Kind::sequence) {
+      complain(document->mark, "", "is no list; write \"- {src: ..., dst: ..., ...}\" for a probe");
+      continue;
+    }
+    for (const Value* item = document->child(); item != nullptr; item = item->next) {
+      read_item(*item);
+    }
+  }
+  return std::move(out_);
+}
+
+void YamlReader::read_item(const Value& item) {
+  if (item.kind != Value::Kind::mapping) {
+    complain(item.mark, "", "is no probe; write {src: ..., dst: ..., proto: ..., port: ..., ...}");
+    return;
+  }
+  const std::size_t errors_before = out_.diagnostics.size();
+  Probe probe;
+  probe.where = {file_.name, item.mark.line, item.mark.column};
+  FieldTexts texts;
+  std::array<const Value*, kFields.size()> given{};
+  for (const Value* key = item.child(); key != nullptr; key = key->next->next) {
+    const std::string_view name = key->is_scalar() ? key->text() : std::string_view();
+    const auto* const field = std::find(kFields.begin(), kFields.end(), name);
+    if (field != kFields.end()) {
+      const auto index = static_cast<std::size_t>(field - kFields.begin());
+      given[index] = key->next;
+      texts[index] = text_of(*key->next, name);
+    } else if (name == "name") {
+      probe.name = text_of(*key->next, name);
+    } else {
+      complain(
+          key->mark,
+          "",
+          fmt::format("{} is no field of a probe; it has name, src, dst, proto, port, expected",
+                      quoted(name)));
+    }
+  }
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    if (given[i] == nullptr) {
+      complain(item.mark, kFields[i], "is missing");
+    }
+  }
+  if (out_.diagnostics.size() != errors_before) {
+    return;
+  }
+  if (fill_probe(texts, probe, [&](std::size_t field, std::string message) {
+        complain(given[field]->mark, kFields[field], std::move(message));
+      })) {
+    out_.probes.push_back(std::move(probe));
+  }
+}
+
+std::string_view YamlReader::text_of(const Value& field, std::string_view key) {
+  if (field.is_scalar() && field.kind != Value::Kind::null) {
+    return field.text();
+  }
+  complain(field.mark, key, "must be a plain value");
+  return {};
 }
 
 bool is_yaml(const Manifest& file) {
@@ -127,47 +277,6 @@ bool is_yaml(const Manifest& file) {
 }
 
 }  // namespace
-
-std::string quoted(std::string_view text) {
-  constexpr std::size_t kShown = 60;
-  std::string shown = "\"";
-  for (const char letter : text.substr(0, kShown)) {
-    const auto byte = static_cast<unsigned char>(letter);
-    shown += byte >= 0x20 && byte != 0x7f ? std::string(1, letter) : fmt::format("\\x{:02x}", byte);
-  }
-  return shown + (text.size() > kShown ? "\"..." : "\"");
-}
-
-bool fill_probe(const ProbeTexts& texts, Probe& probe, const Complain& complain) {
-  const auto [src, dst, proto, port, expected] = texts;
-  bool whole = true;
-  const auto wrong = [&](std::size_t field, std::string message) {
-    complain(field, std::move(message));
-    whole = false;
-  };
-  for (std::size_t end = 0; end < 2; ++end) {
-    if (texts[end].empty()) {
-      wrong(end, "is empty; write namespace/pod or an IP address");
-    }
-  }
-  probe.src = src;
-  probe.dst = dst;
-  const auto protocol = parse_protocol(proto);
-  if (!protocol) {
-    wrong(2, protocol.error().message);
-  }
-  probe.protocol = protocol.value_or(kProtocolTcp);
-  if (auto number = parse_port(port, probe.protocol)) {
-    probe.port = *number;
-  } else {
-    wrong(3, std::move(number).error().message);
-  }
-  if (expected != "allow" && expected != "deny") {
-    wrong(4, fmt::format("{} is no verdict; write allow or deny", quoted(expected)));
-  }
-  probe.allow = expected == "allow";
-  return whole;
-}
 
 Result<std::uint8_t> parse_protocol(std::string_view text) {
   for (const auto& [name, number] : kProtocols) {
@@ -216,7 +325,7 @@ FlowText flow_text(const Probe& probe) {
 }
 
 Expectations parse_expectations(const Manifest& file) {
-  return is_yaml(file) ? parse_yaml_expectations(file) : TsvReader(file).read();
+  return is_yaml(file) ? YamlReader(file).read() : TsvReader(file).read();
 }
 
 }  // namespace portcullis::policy

@@ -10,9 +10,9 @@
 
 #include <fmt/format.h>
 
-#include "policy/endpoints.h"
-#include "policy/pod_index.h"
-#include "policy/set_pool.h"
+#include "policy/lowering/endpoints.h"
+#include "policy/lowering/pod_index.h"
+#include "policy/lowering/set_pool.h"
 
 namespace portcullis::policy {
 

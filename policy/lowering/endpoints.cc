@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "policy/endpoints.h"
+#include "policy/lowering/endpoints.h"
 
 #include <algorithm>
 #include <map>

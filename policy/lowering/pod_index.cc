@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "policy/pod_index.h"
+#include "policy/lowering/pod_index.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "policy/set_pool.h"
+#include "policy/lowering/set_pool.h"
 
 #include <algorithm>
 #include <cstdint>
