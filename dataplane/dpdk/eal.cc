@@ -147,7 +147,9 @@ std::vector<std::string> eal_arguments(const config::Eal& options,
                                      "--file-prefix=" + options.file_prefix,
                                      "-m",
                                      std::to_string(options.memory_mb),
-                                     "--log-level=*:warning"};
+                                     "--log-level=*:warning",
+                                     // Else it warns that a socket we do not use is not there.
+                                     "--log-level=lib.telemetry:error"};
   if (!options.hugepages) {
     arguments.emplace_back("--no-huge");
   }

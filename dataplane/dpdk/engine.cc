@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "dataplane/dpdk/port.h"
 #include "dataplane/dpdk/table_slot.h"
+#include "dataplane/dpdk/tsan.h"
 #include "dataplane/dpdk/worker.h"
 #include "dataplane/packet/headers.h"
 
@@ -21,7 +22,9 @@ namespace portcullis::dataplane {
 namespace {
 
 int run_worker(void* worker) {
+  tsan_acquire(worker);
   static_cast<Worker*>(worker)->run();
+  tsan_release(worker);
   return 0;
 }
 
@@ -169,6 +172,7 @@ Result<void> Engine::State::launch() {
     PORTCULLIS_TRY_VOID(port->start());
   }
   for (std::size_t i = 0; i < workers.size(); ++i) {
+    tsan_release(workers[i].get());
     const int error = rte_eal_remote_launch(run_worker, workers[i].get(), lcore_of(i));
     if (error != 0) {
       return fail(fmt::format("worker {} does not start: {}", i, rte_strerror(-error)));
@@ -184,6 +188,7 @@ void Engine::State::halt() {
   }
   for (std::size_t i = 0; i < launched; ++i) {
     rte_eal_wait_lcore(lcore_of(i));
+    tsan_acquire(workers[i].get());
   }
   launched = 0;
   for (const std::unique_ptr<Port>& port : ports) {

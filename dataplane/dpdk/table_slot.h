@@ -22,14 +22,8 @@
 #include <rte_rcu_qsbr.h>
 
 #include "base/check.h"
+#include "dataplane/dpdk/tsan.h"
 #include "dataplane/generation.h"
-
-#ifdef __SANITIZE_THREAD__
-extern "C" {
-void __tsan_acquire(void* address);  // NOLINT(bugprone-reserved-identifier)
-void __tsan_release(void* address);  // NOLINT(bugprone-reserved-identifier)
-}
-#endif
 
 namespace portcullis::dataplane {
 
@@ -60,15 +54,11 @@ class TableSlot {
     while (rte_rcu_qsbr_check(qsbr_.get(), token, false) == 0) {
       std::this_thread::yield();
     }
-#ifdef __SANITIZE_THREAD__
-    __tsan_acquire(qsbr_.get());
-#endif
+    tsan_acquire(qsbr_.get());
   }
 
   /// The writer's view. REQUIRES: something was published. Valid until the next publish().
-  [[nodiscard]] const Generation& running() const {
-    return *published()->generation;
-  }
+  [[nodiscard]] const Generation& running() const { return *published()->generation; }
   /// What reader `index` counted of the running generation's rules; it writes on meanwhile, so read
   /// with std::atomic_ref.
   [[nodiscard]] std::span<std::uint64_t> hits(std::size_t index) const {
@@ -142,9 +132,7 @@ class TableSlot::Reader {
  private:
   void release() noexcept {
     now_ = nullptr;
-#ifdef __SANITIZE_THREAD__
-    __tsan_release(slot_.qsbr_.get());
-#endif
+    tsan_release(slot_.qsbr_.get());
   }
 
   TableSlot& slot_;

@@ -43,6 +43,8 @@ class RingPort {
   std::optional<Bytes> wait();
 
  private:
+  std::optional<Bytes> take_one();
+
   const std::string name_;
   rte_ring* in_ = nullptr;
   rte_ring* out_ = nullptr;
