@@ -179,7 +179,7 @@ std::uint32_t Outcomes::line_of(std::span<const Piece> pieces) {
       line.limits[i - 1] = pieces[i].begin;
     }
   }
-  constexpr std::size_t kWords = sizeof(PortLine) / sizeof(std::uint32_t);
+  constexpr std::uint32_t kWords = sizeof(PortLine) / sizeof(std::uint32_t);
   const auto words = std::bit_cast<std::array<std::uint32_t, kWords>>(line);
   return kReference | (lines_.place(words) / kWords);
 }
