@@ -175,7 +175,9 @@ Loaded load(std::span<const Manifest> manifests) {
   sort_unique("Pod", out.snapshot.pods, out);
   sort_unique("Node", out.snapshot.nodes, out);
   sort_unique("NetworkPolicy", out.snapshot.policies, out);
-  warn_of_undeclared_namespaces(out);
+  if (out.ok()) {
+    warn_of_undeclared_namespaces(out);
+  }
   sort_diagnostics(manifests, out.diagnostics);
   return out;
 }

@@ -2,8 +2,9 @@
 #include "policy/manifest/fields.h"
 
 #include <algorithm>
-#include <array>
 #include <limits>
+#include <numeric>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -32,21 +33,27 @@ std::string_view json_name(Value::Kind kind) {
   return "value";
 }
 
+/// Letters to change, add, leave out, or swap with their neighbour.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before_last(b.size() + 1);
+  std::vector<std::size_t> last(b.size() + 1);
   std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) {
-    row[j] = j;
-  }
+  std::iota(last.begin(), last.end(), std::size_t{0});
+  // A letter in the wrong case costs nothing: it is the likeliest slip.
+  const auto same = [](char x, char y) { return (x | 0x20) == (y | 0x20); };
   for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
+    row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      // A letter in the wrong case costs nothing: it is the likeliest slip.
-      const std::size_t change = (a[i - 1] | 0x20) == (b[j - 1] | 0x20) ? 0 : 1;
-      const std::size_t best = std::min({diagonal + change, row[j] + 1, row[j - 1] + 1});
-      diagonal = std::exchange(row[j], best);
+      const std::size_t change = same(a[i - 1], b[j - 1]) ? 0 : 1;
+      row[j] = std::min({last[j - 1] + change, last[j] + 1, row[j - 1] + 1});
+      if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1])) {
+        row[j] = std::min(row[j], before_last[j - 2] + 1);
+      }
     }
+    std::swap(before_last, last);
+    std::swap(last, row);
   }
-  return row[b.size()];
+  return last[b.size()];
 }
 
 }  // namespace

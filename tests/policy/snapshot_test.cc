@@ -140,5 +140,146 @@ TEST(Load, ReadsANetworkPolicyWithItsDefaults) {
   EXPECT_FALSE(rule.ports[2].first);
 }
 
+TEST(Load, NamesBothPlacesOfAnObjectDefinedTwice) {
+  const std::string text = "{apiVersion: v1, kind: Namespace, metadata: {name: a}}\n";
+  const std::vector<Manifest> manifests = {{"one.yaml", text}, {"two.yaml", "---\n" + text}};
+  const Loaded loaded = load(manifests);
+  EXPECT_EQ(complaints(loaded),
+            "two.yaml:2:1: error: Namespace a: metadata.name: Duplicate value: \"a\": defined "
+            "already at one.yaml:1:1\n");
+}
+
+TEST(Load, WarnsOfPodsInNamespacesThatNobodyDeclares) {
+  const Loaded loaded = load_text(
+      "{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: b}}\n---\n"
+      "{apiVersion: v1, kind: Pod, metadata: {name: c, namespace: b}}\n");
+  EXPECT_TRUE(loaded.ok());
+  EXPECT_EQ(complaints(loaded),
+            "m.yaml:1:1: warning: Pod b/a: metadata.namespace: namespace \"b\" is in no manifest: "
+            "it counts as one without labels\n");
+}
+
+TEST(Load, WarnsOfAManifestWithoutObjects) {
+  for (const char* text : {"", "# nothing\n", "---\n---\n", "null\n", "\xef\xbb\xbf"}) {
+    const Loaded loaded = load_text(text);
+    EXPECT_TRUE(loaded.ok());
+    EXPECT_EQ(complaints(loaded), "m.yaml:1:1: warning: no object in this manifest\n") << text;
+  }
+}
+
+TEST(Load, SortsObjectsWhateverTheirOrder) {
+  const Loaded loaded = load_text(
+      "{apiVersion: v1, kind: Namespace, metadata: {name: b}}\n---\n"
+      "{apiVersion: v1, kind: Namespace, metadata: {name: a}}\n");
+  ASSERT_EQ(loaded.snapshot.namespaces.size(), 2U);
+  EXPECT_EQ(loaded.snapshot.namespaces[0].name, "a");
+}
+
+TEST(Load, StopsAtAThousandErrors) {
+  std::string text;
+  for (int i = 0; i < 2000; ++i) {
+    text += "---\n{apiVersion: v1}\n";
+  }
+  const Loaded loaded = load_text(text);
+  EXPECT_EQ(loaded.diagnostics.size(), 1001U);
+  EXPECT_EQ(loaded.diagnostics.back().message, "too many errors: the rest is not shown");
+}
+
+TEST(DigestOfSnapshot, IgnoresOrderAndPlaces) {
+  const std::string shop(kShop);
+  const auto cut = shop.find("---\n");
+  const std::string turned = "# Moved.\n" + shop.substr(cut + 4) + "---\n" + shop.substr(0, cut);
+  EXPECT_EQ(digest(load_text(shop).snapshot), digest(load_text(turned, "other.yaml").snapshot));
+}
+
+TEST(DigestOfSnapshot, DependsOnEveryFieldThatDecides) {
+  const std::string shop(kShop);
+  const std::string before = digest(load_text(shop).snapshot);
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"team: blue", "team: green"},
+           {"zone: a", "zone: b"},
+           {"192.168.0.1}", "192.168.0.2}"},
+           {"\"fd00::/64\"]", "\"fd01::/64\"]"},
+           {"name: web\n  namespace", "name: wob\n  namespace"},
+           {"b\": \"1\"", "b\": \"2\""},
+           {"nodeName: n1", "nodeName: n2"},
+           {"nodeName: n1", "hostNetwork: true"},
+           {"containerPort: 8080", "containerPort: 8081"},
+           {"name: http,", "name: htto,"},
+           {"protocol: UDP}\n  init", "protocol: TCP}\n  init"},
+           {"phase: Running", "phase: Failed"},
+           {"ip: \"fd00::5\"", "ip: \"fd00::6\""},
+           {"hostIP: 192.168.0.1", "hostIP: 192.168.0.3"},
+           {"{app: web}}\n", "{app: wob}}\n"},
+           {"ingress:", "policyTypes: [Egress]\n  ingress:"},
+           {"NotIn", "In"},
+           {"values: [red]", "values: [rad]"},
+           {"- podSelector: {}\n      namespace", "- namespace"},
+           {"10.0.0.0/8, ex", "10.0.0.0/9, ex"},
+           {"10.1.0.0/16", "10.2.0.0/16"},
+           {"port: http", "port: htto"},
+           {"port: 8000", "port: 8001"},
+           {"endPort: 8080", "endPort: 8081"},
+           {"    - {}\n", ""}}) {
+    std::string changed = shop;
+    ASSERT_NE(changed.find(from), std::string::npos) << from;
+    changed.replace(changed.find(from), from.size(), to);
+    const Loaded loaded = load_text(changed);
+    ASSERT_TRUE(loaded.ok()) << complaints(loaded);
+    const bool same_meaning = to == "- namespace";  // An absent podSelector is an empty one.
+    EXPECT_EQ(digest(loaded.snapshot) == before, same_meaning) << from << " -> " << to;
+  }
+}
+
+/// A directory that goes away.
+class Folder {
+ public:
+  Folder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "manifests.XXXXXX").string();
+    path_ = ::mkdtemp(pattern.data());
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() { std::filesystem::remove_all(path_); }
+  [[nodiscard]] std::string write(const std::string& name, std::string_view text) const {
+    const std::filesystem::path file = path_ / name;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file) << text;
+    return file.string();
+  }
+  [[nodiscard]] std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+TEST(ReadManifests, TakesFilesAsGivenAndDirectoriesSorted) {
+  const Folder folder;
+  const std::string odd = folder.write("odd.txt", "odd");
+  const std::string b = folder.write("b.yaml", "b");
+  const std::string a = folder.write("sub/a.json", "a");
+  const std::string c = folder.write("c.yml", "c");
+  (void)folder.write("..hidden/b.yaml", "twice");
+  (void)folder.write(".b.yaml.swp.yaml", "twice");
+  const std::vector<std::string> paths = {odd, folder.path()};
+  const auto manifests = read_manifests(paths);
+  ASSERT_TRUE(manifests) << to_string(manifests.error());
+  std::vector<std::string> names;
+  for (const Manifest& manifest : *manifests) {
+    names.push_back(manifest.name);
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{odd, b, c, a}));
+  EXPECT_EQ(manifests->back().text, "a");
+}
+
+TEST(ReadManifests, RefusesWhatIsNotThere) {
+  const Folder folder;
+  for (const std::string& path : {folder.path(), folder.path() + "/none.yaml"}) {
+    const auto manifests = read_manifests({&path, 1});
+    ASSERT_FALSE(manifests) << path;
+    EXPECT_EQ(manifests.error().where, path);
+  }
+}
+
 }  // namespace
 }  // namespace portcullis::policy
