@@ -10,7 +10,7 @@ namespace {
 
 struct Scalar {
   using Lanes = std::uint32_t;
-  using Mask = bool;
+  using Mask = std::uint32_t;  // All ones or zero.
   static constexpr std::size_t kLanes = 1;
 
   static Lanes load(const std::uint32_t* words) { return *words; }
@@ -22,13 +22,13 @@ struct Scalar {
   static Lanes shift_right(Lanes lanes, unsigned bits) { return lanes >> bits; }
   static Lanes bit(Lanes lanes) { return 1U << (lanes % 32); }
   static Lanes popcount(Lanes lanes) { return static_cast<Lanes>(std::popcount(lanes)); }
-  static Mask any(Lanes a, Lanes b) { return (a & b) != 0; }
-  static Lanes select(Mask mask, Lanes a, Lanes b) { return mask ? a : b; }
+  static Mask any(Lanes a, Lanes b) { return 0U - static_cast<Mask>((a & b) != 0); }
+  // By arithmetic: which way a key goes is random to the processor, and compilers turn ?: of loads
+  // back into branches.
+  static Lanes select(Mask mask, Lanes a, Lanes b) { return b ^ ((a ^ b) & mask); }
   static Lanes gather(const std::uint32_t* words, Lanes index) { return words[index]; }
-  // Loads and selects rather than branching: which way a key goes is random to the processor.
   static Lanes gather_where(Mask mask, const std::uint32_t* words, Lanes index, Lanes otherwise) {
-    const Lanes loaded = words[select(mask, index, 0)];
-    return select(mask, loaded, otherwise);
+    return select(mask, words[index & mask], otherwise);
   }
   static Lanes gather_bytes(const std::uint8_t* bytes, Lanes offset) {
     std::uint32_t word = 0;
@@ -37,17 +37,17 @@ struct Scalar {
   }
   static Lanes follow_lines(const PortLine* lines, Lanes outcome, Lanes key) {
     Lanes decision = one_line(lines, outcome, key);
-    while ((decision & kReference) != 0) [[unlikely]] {
-        decision = one_line(lines, decision, key);
-      }
+    while ((decision & kReference) != 0) {
+      decision = one_line(lines, decision, key);
+    }
     return decision;
   }
 
  private:
   /// A decision stays what it is, though line 0 is read for it.
   static Lanes one_line(const PortLine* lines, Lanes outcome, Lanes key) {
-    const bool refers = (outcome & kReference) != 0;
-    const PortLine& line = lines[select(refers, outcome & kReferenceIndex, 0)];
+    const Mask refers = any(outcome, kReference);
+    const PortLine& line = lines[outcome & kReferenceIndex & refers];
     std::int32_t reached = 0;
     for (std::size_t i = 0; i < PortLine::kWays; ++i) {  // Signed, for SSE2; all are below 2^31.
       reached +=
