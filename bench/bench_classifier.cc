@@ -103,7 +103,7 @@ class Medians : public benchmark::ConsoleReporter {
       if (run.aggregate_name == "median") {
         const auto counter = run.counters.find("value");
         by_name_[run.run_name.function_name] =
-            counter != run.counters.end() ? counter->second.value : run.GetAdjustedRealTime();
+            counter != run.counters.end() ? counter->second.value : run.GetAdjustedCPUTime();
       }
     }
     ConsoleReporter::ReportRuns(runs);
