@@ -40,7 +40,8 @@ struct Explainer::Question {
   }
 };
 
-Explainer::Explainer(const Enforced& enforced) : enforced_(enforced), reference_(enforced.rules) {
+Explainer::Explainer(const Enforced& enforced)
+    : enforced_(enforced), reference_(enforced.rules), digest_(enforced.table.digest()) {
   PORTCULLIS_CHECK(enforced.endpoints.size() == enforced.rules.endpoints.size());
 }
 
@@ -54,7 +55,7 @@ Explanation Explainer::explain(const Flow& flow) const {
               Direction::egress, flow, end_of(flow.src), end_of(flow.dst), verdict.egress}),
           explain(Question{
               Direction::ingress, flow, end_of(flow.dst), end_of(flow.src), verdict.ingress}),
-          enforced_.table.digest()};
+          digest_};
 }
 
 End Explainer::end_of(const IpAddress& address) const {

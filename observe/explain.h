@@ -74,6 +74,7 @@ class Explainer {
 
   Enforced enforced_;
   classifier::Reference reference_;
+  std::string digest_;  // Of the table: hashing it for every flow would cost more than the rest.
 };
 
 /// The whole explanation for a person: lines, each ended.
