@@ -54,7 +54,7 @@ std::unique_ptr<const Generation> generation(std::uint64_t epoch, std::uint16_t 
 class EngineOnAWire : public testing::Test {
  protected:
   void SetUp() override {
-    const std::vector<std::uint32_t>& cpus = test::test_eal().worker_cpus();
+    const std::vector<std::uint32_t> cpus{test::test_eal().worker_cpus().front()};
     static int wires = 0;
     const std::string suffix = std::to_string(wires++);
     left_ = std::make_unique<test::RingPort>("l" + suffix);
@@ -171,10 +171,42 @@ TEST_F(EngineOnAWire, NamesThePortThatCannotBeMade) {
   config.ports = {{.name = "left", .vdev = "net_af_packet7,iface=no_such_link"},
                   {.name = "right", .vdev = "net_null7"}};
   config.mode.pairs = {{"left", "right"}};
-  const auto engine = Engine::start(config, test::test_eal().worker_cpus(), generation(1, 1));
+  const auto engine =
+      Engine::start(config, {test::test_eal().worker_cpus().front()}, generation(1, 1));
   ASSERT_FALSE(engine.has_value());
   EXPECT_TRUE(engine.error().message.starts_with("ports.left: ")) << engine.error().message;
   EXPECT_NE(engine.error().message.find("no_such_link"), std::string::npos);
+}
+
+TEST(EngineOnTwoWires, GivesEachWorkerAPairAndSwapsForBoth) {
+  const std::vector<std::uint32_t>& cpus = test::test_eal().worker_cpus();
+  ASSERT_EQ(cpus.size(), 2U);
+  std::vector<std::unique_ptr<test::RingPort>> rings;
+  config::Config config{.eal = test::test_eal_options()};
+  config.eal.mbufs = 1024;
+  for (const char* name : {"w0", "w1", "w2", "w3"}) {
+    rings.push_back(std::make_unique<test::RingPort>(name));
+    config.ports.push_back({.name = name, .vdev = rings.back()->device()});
+  }
+  config.mode.pairs = {{"w0", "w1"}, {"w2", "w3"}};
+  auto engine = Engine::start(config, cpus, generation(1, 5'000));
+  ASSERT_TRUE(engine.has_value()) << to_string(engine.error());
+
+  const Bytes packet = test::udp_frame(kAllowed);
+  for (std::uint64_t epoch = 2; epoch < 50; ++epoch) {
+    ASSERT_TRUE(rings[0]->put(packet));
+    ASSERT_TRUE(rings[2]->put(packet));
+    EXPECT_EQ(rings[1]->wait(), packet);
+    EXPECT_EQ(rings[3]->wait(), packet);
+    (*engine)->publish(generation(epoch, 5'000));
+  }
+  for (const WorkerStatus& worker : (*engine)->status().workers) {
+    EXPECT_EQ(worker.packets, 48U);
+    EXPECT_EQ(worker.forwarded, 48U);
+    EXPECT_EQ(worker.flows, 1U);
+    EXPECT_EQ(worker.revalidated, 47U);
+  }
+  engine->reset();
 }
 
 /// A stream of UDP packets, numbered in their payload, unpaced or paced.

@@ -80,7 +80,7 @@ std::unique_ptr<const Generation> open_generation() {
 class ForwardNodeOnRings : public testing::Test {
  protected:
   void SetUp() override {
-    const std::vector<std::uint32_t>& cpus = test::test_eal().worker_cpus();
+    const std::vector<std::uint32_t> cpus{test::test_eal().worker_cpus().front()};
     static int nodes = 0;
     const std::string suffix = std::to_string(nodes++);
     a_ = std::make_unique<test::RingPort>("a" + suffix);

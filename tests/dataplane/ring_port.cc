@@ -73,6 +73,7 @@ rte_ring* make_ring(const std::string& name) {
 config::Eal test_eal_options() {
   return {.file_prefix = "portcullis_test_" + std::to_string(getpid()),
           .memory_mb = 96,
+          .worker_cpus = {1, 0},
           .mbufs = 8192,
           .telemetry = false};
 }

@@ -18,8 +18,8 @@ struct rte_ring;
 
 namespace portcullis::test {
 
-/// EAL with little memory and a file prefix of this process's own; it starts at most once a
-/// process. Dies where it cannot start.
+/// EAL with little memory, lcores for two workers, and a file prefix of this process's own; it
+/// starts at most once a process. Dies where it cannot start.
 dataplane::Eal& test_eal();
 config::Eal test_eal_options();
 
