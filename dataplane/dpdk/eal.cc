@@ -9,7 +9,6 @@
 #include <utility>
 
 #include <rte_eal.h>
-#include <rte_errno.h>
 #include <rte_log.h>
 #include <sched.h>
 
@@ -183,10 +182,7 @@ Result<std::unique_ptr<Eal>> Eal::start(const config::Eal& options) {
     argv.push_back(argument.data());
   }
   if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) {
-    return fail(fmt::format("DPDK does not start ({}): {}; {}",
-                            rte_strerror(rte_errno),
-                            recent_dpdk_log(),
-                            hint(options)));
+    return fail(fmt::format("DPDK does not start: {}; {}", recent_dpdk_log(), hint(options)));
   }
   return std::unique_ptr<Eal>(new Eal(std::move(worker_cpus)));
 }
