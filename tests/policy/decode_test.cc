@@ -73,7 +73,8 @@ TEST(DecodeList, UnwrapsEveryListAndImpliesTheTypeOfItsItems) {
   {apiVersion: v1, kind: Namespace, metadata: {name: a}},
   {apiVersion: v1, kind: PodList, items: [{metadata: {name: x, namespace: a}}]}]}
 ---
-{apiVersion: networking.k8s.io/v1, kind: NetworkPolicyList, metadata: {}, items: [{metadata: {name: p}}]}
+{apiVersion: networking.k8s.io/v1, kind: NetworkPolicyList, metadata: {},
+ items: [{metadata: {name: p}}]}
 ---
 {apiVersion: v1, kind: NamespaceList, items: [{metadata: {name: b}}]}
 ---
@@ -155,7 +156,8 @@ TEST(DecodePod, ReadsAddressesPhaseAndHostNetwork) {
 {apiVersion: v1, kind: Namespace, metadata: {name: default}}
 ---
 {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {hostNetwork: true, unknown: 1},
- status: {phase: Failed, podIP: 10.0.0.1, podIPs: [], hostIP: 10.1.0.1, hostIPs: [{ip: 10.1.0.1}, {ip: 'fd00::1'}]}}
+ status: {phase: Failed, podIP: 10.0.0.1, podIPs: [], hostIP: 10.1.0.1,
+          hostIPs: [{ip: 10.1.0.1}, {ip: 'fd00::1'}]}}
 ---
 {apiVersion: v1, kind: Pod, metadata: {generateName: b-}, status: {phase: Succeeded}}
 ---
