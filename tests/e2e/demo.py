@@ -61,7 +61,7 @@ def whole_matrix(lab, daemon, failures):
           "and an SCTP client)")
     begun = time.monotonic()
     result = matrix.run(lab, progress("tried"))
-    denied = [line for line, what in result.seen.items() if not what.reached]
+    denied = [line for line in lab.probes if not result.seen[line].reached]
     reasons = matrix.Reasons(daemon, denied)
     print("  yes: reached, over IPv4 and IPv6 alike; no:N: denied, for reason N below"
           "; !: not as meant")

@@ -151,7 +151,7 @@ class Lab:
         for name, (namespace, wanted) in hosts.items():
             words = sorted(f"{protocol.lower()}:{port}" for protocol, port in wanted if port != 53)
             if any(port == 53 for _, port in wanted):
-                self._serve_names(namespace, name)
+                self._serve_names(namespace)
             if words:
                 started.append(self.run.start(
                     namespace, [sys.executable, os.path.join(HERE, "serve.py"), name, *words],
@@ -160,11 +160,11 @@ class Lab:
             if process.stdout.readline() != b"ready\n":
                 raise RuntimeError(f"a server did not start: {process.args}")
 
-    def _serve_names(self, namespace, name):
+    def _serve_names(self, namespace):
         """dnsmasq that knows every pod as NAME.NAMESPACE.example."""
         records = [f"--host-record={pod.name}.{pod.namespace}.example," + ",".join(pod.addresses)
                    for pod in self.pods.values()]
         self.run.start(namespace, [
             "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
             "--user=root", f"--pid-file={self.run.folder}/dns-{namespace}.pid", *records],
-            stdout=subprocess.DEVNULL, stderr=self.run.log(f"dns-{name.replace('/', '-')}"))
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

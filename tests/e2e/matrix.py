@@ -11,7 +11,8 @@ import shop
 # `wrong`: lines where clients saw something else than expect.tsv says. `policies`: what
 # `portcullis test` prints when it is given what the clients saw.
 Result = collections.namedtuple("Result", "seen wrong policies_agree policies late")
-Reason = collections.namedtuple("Reason", "direction policy place text example")
+# `nearness`: how telling it is as an example; 0 where a rule allows the peer but not the port.
+Reason = collections.namedtuple("Reason", "direction policy place text nearness example")
 
 
 def word(name, address, family):
@@ -44,12 +45,13 @@ def explain(daemon, line):
         return None
     direction = "egress" if told["egress"]["verdict"] == "denied" else "ingress"
     part = told[direction]
-    origin = part["decided_by"]
-    misses = part["near_misses"]
-    near = f"; nearest miss: {place(misses[0])} {misses[0]['text']}" if misses else ""
-    if origin is None:
-        return Reason(direction, "", "", part["reason"] + near, line)
-    return Reason(direction, origin["policy"], place(origin), part["reason"] + near, line)
+    origin, misses = part["decided_by"], part["near_misses"]
+    text, nearness = part["reason"].replace(shop.ROOT + "/", ""), 3
+    if misses:
+        text += f"; nearest miss: {place(misses[0])} {misses[0]['text']}"
+        nearness = 0 if misses[0]["peer_fits"] else 1 if misses[0]["port_fits"] else 2
+    return Reason(direction, origin["policy"] if origin else "", place(origin) if origin else "",
+                  text, nearness, line)
 
 
 def place(origin):
@@ -78,15 +80,9 @@ class Reasons:
         for number, ((direction, policy, where), group) in enumerate(self.groups.items(), 1):
             title = f"{policy} ({where})" if policy else "no policy: the default, Zero Trust"
             out(f"  no:{number:<3}{direction} denied by {title}, {len(group)} lines")
-            for reason in self._samples(group):
-                line = reason.example
-                out(f"        {line.source} -> {line.destination} {port_word(line)}: {reason.text}")
-
-    @staticmethod
-    def _samples(group):
-        """One line that nearly matched a rule, if there is one; otherwise the first."""
-        near = [reason for reason in group if "nearest miss" in reason.text]
-        return (near or group)[:1]
+            telling = min(group, key=lambda reason: reason.nearness)
+            line = telling.example
+            out(f"        {line.source} -> {line.destination} {port_word(line)}: {telling.text}")
 
 
 def port_word(line):

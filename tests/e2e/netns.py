@@ -108,13 +108,11 @@ class Run:
         self._processes.append(process)
         return process
 
-    def log(self, word):
-        """A file in the run's folder for a process's output."""
-        return open(os.path.join(self.folder, word + ".log"), "wb")
-
     def close(self):
         for process in reversed(self._processes):
             stop(process)
+            if process.stdout:
+                process.stdout.close()
         self._processes.clear()
         for name in reversed(self._namespaces):
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)

@@ -42,6 +42,23 @@ class NodeSwap(scenario.LabCase):
     def test_an_unpaced_ipv6_stream_loses_nothing(self):
         self.swap_under([stream.Stream(self.lab, swaps.UDP_ENDS, swaps.STATSD_PORT, 6)])
 
+    def test_both_sets_of_policies_are_enforced_in_turn(self):
+        for paths, allowed in (([swaps.shop.SHOP, swaps.AUDIT], True), ([swaps.shop.SHOP], False)):
+            self.daemon.commit(paths, "turn")
+            for family in (4, 6):
+                self.assertEqual(self.reaches(*self.audited_ends(), "TCP", 5432, family=family),
+                                 allowed)
+
+    @staticmethod
+    def audited_ends():
+        return "node-2", "storage/db-1"
+
+
+class NodeDenial(scenario.LabCase):
+    """Apart from the swaps: a transfer that was cut off goes on trying, and its tries are drops."""
+
+    mode = "node"
+
     def test_a_new_denial_stops_running_flows_and_rollback_lets_them_go_on(self):
         transfer, numbered = swaps.Iperf(self.lab), swaps.paced(self.lab)
         self.addCleanup(numbered.stop)
@@ -60,23 +77,16 @@ class NodeSwap(scenario.LabCase):
         self.assertTrue(numbered.wait_for(500, 5), "the stream does not come back")
         self.assertTrue(self.reaches("jobs/report-1", "storage/db-1", "TCP", 5201))
 
-    def test_both_sets_of_policies_are_enforced_in_turn(self):
-        for paths, allowed in (([swaps.shop.SHOP, swaps.AUDIT], True), ([swaps.shop.SHOP], False)):
-            self.daemon.commit(paths, "turn")
-            for family in (4, 6):
-                self.assertEqual(self.reaches(*self.audited_ends(), "TCP", 5432, family=family),
-                                 allowed)
-
-    @staticmethod
-    def audited_ends():
-        return "node-2", "storage/db-1"
-
 
 class WireSwap(NodeSwap):
     mode = "wire"
 
     # In wire mode node-2 and the database are on the same side; nothing there crosses Portcullis.
     test_both_sets_of_policies_are_enforced_in_turn = None
+
+
+class WireDenial(NodeDenial):
+    mode = "wire"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ TCP_ENDS = ("jobs/report-1", "storage/db-1")
 UDP_ENDS = ("shop/api-1", "monitoring/prometheus-1")
 OTHER_UDP_ENDS = ("shop/web-1", "monitoring/prometheus-1")
 OTHER_STATSD_PORT = 8127
+SPACING_S = 0.04
 
 Swapped = collections.namedtuple("Swapped", "count seconds")
 Transfer = collections.namedtuple("Transfer", "megabytes retransmits intervals")
@@ -32,9 +33,13 @@ def files_without(*names):
 
 
 def swap_many(daemon, count, progress=None):
-    """Commits the shop with and without the audit policy in turn. Every commit is a new table."""
+    """Commits the shop with and without the audit policy in turn. Every commit is a new table.
+
+    At most one in SPACING_S, so that the traffic has seconds to suffer on a fast machine too.
+    """
     begun = time.monotonic()
     for turn in range(count):
+        time.sleep(max(0.0, begun + turn * SPACING_S - time.monotonic()))
         paths = [shop.SHOP, AUDIT] if turn % 2 == 0 else [shop.SHOP]
         daemon.commit(paths, f"swap {turn + 1}")
         if progress:
