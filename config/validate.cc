@@ -218,6 +218,11 @@ void check_node(const Config& config, Found& found) {
   if (!config.mode.pairs.empty()) {
     found.push_back({"mode.pairs", "has a meaning only where mode.kind is \"wire\""});
   }
+  if (config.eal.worker_cpus.size() > 1) {
+    found.push_back({"eal.worker_cpus",
+                     "mode.kind = \"node\" runs on one worker, since any two ports may exchange "
+                     "packets; keep one processor"});
+  }
   check_gateways(config.mode, found);
 }
 

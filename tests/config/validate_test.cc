@@ -142,6 +142,12 @@ TEST(Validate, WantsAddressesInNodeMode) {
   expect_said(config, "mode.pairs", "mode.kind is \"wire\"");
 }
 
+TEST(Validate, WantsOneWorkerInNodeMode) {
+  Config config = good_node();
+  config.eal.worker_cpus = {1, 2};
+  expect_said(config, "eal.worker_cpus", "runs on one worker");
+}
+
 TEST(Validate, WantsGatewaysThatCanBeReached) {
   Config config = good_node();
   config.mode.gateways = {ip("198.51.100.1")};
