@@ -11,8 +11,9 @@ namespace portcullis::classifier {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
-/// Readable bytes after the last part, so that a cell may be loaded as four bytes.
-constexpr std::size_t kTailBytes = 64;
+/// Readable bytes after the last part. A cell is loaded as four bytes; and a kernel that selects
+/// rather than branches reads a line 0, and a ninth outcome of it, where a table has no lines.
+constexpr std::size_t kTailBytes = 128;
 
 constexpr std::size_t aligned(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
