@@ -81,8 +81,7 @@ bool is_word(std::string_view text, std::string_view lower) {
 }
 
 bool is_boolean(std::string_view text) {
-  constexpr std::array<std::string_view, 8> kWords = {
-      "y", "n", "yes", "no", "on", "off", "true", "false"};
+  constexpr std::array<std::string_view, 6> kWords = {"yes", "no", "on", "off", "true", "false"};
   return std::any_of(
       kWords.begin(), kWords.end(), [text](std::string_view word) { return is_word(text, word); });
 }

@@ -13,7 +13,9 @@
 namespace portcullis::policy {
 
 /// What a plain (unquoted) scalar means to Kubernetes: YAML 1.1 as go-yaml reads it, where yes, no,
-/// on, off, y and n are booleans too, and dates stay strings.
+/// on and off are booleans too, and dates stay strings. One deviation: a lone y or n is the letter.
+/// go-yaml takes it for a boolean, which the API server then refuses wherever a name or a label
+/// stands; YAML writers that follow YAML 1.2, or PyYAML, print such names without quotes.
 Value::Kind resolve_plain(std::string_view text);
 
 /// The first byte that no text may hold: part of a broken UTF-8 sequence, NUL, a control character.

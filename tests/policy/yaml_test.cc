@@ -35,8 +35,7 @@ std::string repeat(std::string_view text, std::size_t times) {
 TEST(ResolvePlain, ReadsWordsAsGoYamlDoes) {
   const std::vector<std::pair<Kind, std::vector<std::string_view>>> cases = {
       {Kind::null, {"", "~", "null", "Null", "NULL"}},
-      {Kind::boolean,
-       {"y", "Y", "yes", "Yes", "YES", "no", "NO", "n", "on", "On", "off", "OFF", "true", "False"}},
+      {Kind::boolean, {"yes", "Yes", "YES", "no", "NO", "on", "On", "off", "OFF", "true", "False"}},
       {Kind::integer,
        {"0",
         "1",
@@ -51,9 +50,9 @@ TEST(ResolvePlain, ReadsWordsAsGoYamlDoes) {
         "99999999999999999999"}},
       {Kind::floating,
        {"1.0", ".5", "5.", "-1.5e3", "1e3", "+.5E-1", "08", ".inf", "-.INF", ".nan", "1_0.5"}},
-      {Kind::string,
-       {"nUll", "yEs", "tRue", "a",    "-",  "+",  ".",   "..", "1.2.3", "10.0.0.0/8", "2026-01-01",
-        "0x",   "0xg", "1e",   "1:30", "_1", "~a", "nan", "-a", "e3",    "1-2",        "::1"}},
+      {Kind::string, {"y",  "Y",  "n",     "nUll",       "yEs",        "tRue", "a",   "-",  "+",
+                      ".",  "..", "1.2.3", "10.0.0.0/8", "2026-01-01", "0x",   "0xg", "1e", "1:30",
+                      "_1", "~a", "nan",   "-a",         "e3",         "1-2",  "::1"}},
   };
   for (const auto& [kind, texts] : cases) {
     for (const std::string_view text : texts) {
