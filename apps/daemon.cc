@@ -44,9 +44,8 @@ class DataplanePublisher : public control::Publisher {
       PORTCULLIS_TRY(dataplane_, dataplane::Dataplane::start(config_, std::move(table), rule_ids));
       return control::Publication{.epoch = dataplane_->status().epoch};
     }
-    control::Publication publication{.retired = dataplane_->rule_hits()};
-    publication.epoch = dataplane_->publish(std::move(table), rule_ids);
-    return publication;
+    const std::uint64_t epoch = dataplane_->publish(std::move(table), rule_ids);
+    return control::Publication{.epoch = epoch, .retired = dataplane_->retired_hits()};
   }
   [[nodiscard]] std::vector<dataplane::RuleHits> rule_hits() const override {
     return dataplane_ ? dataplane_->rule_hits() : std::vector<dataplane::RuleHits>{};

@@ -156,6 +156,9 @@ std::string workers_table(const json& workers) {
 }
 
 std::string rules_table(const json& rules) {
+  if (rules.empty()) {
+    return "no rule has judged a packet yet\n";
+  }
   std::vector<Row> rows{{"PACKETS", "RULE"}};
   for (const json& rule : rules) {
     rows.push_back({text(rule, "packets"), rule_name(rule)});

@@ -14,6 +14,7 @@ struct Dataplane::State {
   std::unique_ptr<Eal> eal;
   std::unique_ptr<Engine> engine;
   std::uint64_t epoch = 0;
+  std::vector<RuleHits> retired;
 
   std::unique_ptr<const Generation> next(std::unique_ptr<const classifier::Table> table,
                                          std::size_t rule_ids) {
@@ -42,7 +43,7 @@ Dataplane::~Dataplane() = default;
 
 std::uint64_t Dataplane::publish(std::unique_ptr<const classifier::Table> table,
                                  std::size_t rule_ids) {
-  state_->engine->publish(state_->next(std::move(table), rule_ids));
+  state_->retired = state_->engine->publish(state_->next(std::move(table), rule_ids));
   return state_->epoch;
 }
 
@@ -52,6 +53,10 @@ DataplaneStatus Dataplane::status() const {
 
 std::vector<RuleHits> Dataplane::rule_hits() const {
   return state_->engine->rule_hits();
+}
+
+const std::vector<RuleHits>& Dataplane::retired_hits() const {
+  return state_->retired;
 }
 
 }  // namespace portcullis::dataplane

@@ -63,6 +63,8 @@ class Dataplane {
   [[nodiscard]] DataplaneStatus status() const;
   /// Of the running table, summed over workers; rule ids without hits are left out.
   [[nodiscard]] std::vector<RuleHits> rule_hits() const;
+  /// What the table before the running one had counted when its last packet was through.
+  [[nodiscard]] const std::vector<RuleHits>& retired_hits() const;
 
  private:
   struct State;

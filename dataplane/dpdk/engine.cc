@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <atomic>
 #include <optional>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include <rte_ethdev.h>
 #include <rte_launch.h>
@@ -95,6 +97,23 @@ PortStatus status_of(const Port& port) {
     status.tx_bytes = stats.obytes;
   }
   return status;
+}
+
+/// Sums the counters of all workers; rule ids without hits are left out. The workers may still
+/// write them.
+std::vector<RuleHits> sum_hits(const std::vector<std::span<std::uint64_t>>& of_workers) {
+  std::vector<RuleHits> hits;
+  const std::size_t rule_ids = of_workers.empty() ? 0 : of_workers.front().size();
+  for (std::size_t rule = 0; rule < rule_ids; ++rule) {
+    std::uint64_t packets = 0;
+    for (const std::span<std::uint64_t> counters : of_workers) {
+      packets += std::atomic_ref(counters[rule]).load(std::memory_order_relaxed);
+    }
+    if (packets > 0) {
+      hits.push_back({.rule = static_cast<std::uint32_t>(rule), .packets = packets});
+    }
+  }
+  return hits;
 }
 
 }  // namespace
@@ -216,8 +235,9 @@ Engine::~Engine() {
   state_->halt();
 }
 
-void Engine::publish(std::unique_ptr<const Generation> next) {
-  state_->slot->publish(std::move(next));
+std::vector<RuleHits> Engine::publish(std::unique_ptr<const Generation> next) {
+  std::vector<std::vector<std::uint64_t>> counted = state_->slot->publish(std::move(next));
+  return sum_hits({counted.begin(), counted.end()});
 }
 
 DataplaneStatus Engine::status() const {
@@ -232,18 +252,11 @@ DataplaneStatus Engine::status() const {
 }
 
 std::vector<RuleHits> Engine::rule_hits() const {
-  const std::size_t rule_ids = state_->slot->running().rule_ids;
-  std::vector<RuleHits> hits;
-  for (std::size_t rule = 0; rule < rule_ids; ++rule) {
-    std::uint64_t packets = 0;
-    for (std::size_t i = 0; i < state_->workers.size(); ++i) {
-      packets += std::atomic_ref(state_->slot->hits(i)[rule]).load(std::memory_order_relaxed);
-    }
-    if (packets > 0) {
-      hits.push_back({.rule = static_cast<std::uint32_t>(rule), .packets = packets});
-    }
+  std::vector<std::span<std::uint64_t>> counting;
+  for (std::size_t i = 0; i < state_->workers.size(); ++i) {
+    counting.push_back(state_->slot->hits(i));
   }
-  return hits;
+  return sum_hits(counting);
 }
 
 }  // namespace portcullis::dataplane

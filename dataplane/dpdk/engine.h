@@ -26,8 +26,8 @@ class Engine {
   /// Stops the workers, then the ports.
   ~Engine();
 
-  /// As TableSlot::publish.
-  void publish(std::unique_ptr<const Generation> next);
+  /// As TableSlot::publish; returns the last generation's hits as rule_hits() would.
+  std::vector<RuleHits> publish(std::unique_ptr<const Generation> next);
   [[nodiscard]] DataplaneStatus status() const;
   [[nodiscard]] std::vector<RuleHits> rule_hits() const;
 

@@ -45,7 +45,9 @@ class TableSlot {
 
   /// Swaps `next` in and frees the last generation when no reader can see it any more. Waits for
   /// one burst of the slowest reader; a reader that is offline is not waited for.
-  void publish(std::unique_ptr<const Generation> next) {
+  /// Returns what the last generation's rules had counted at its end, one array a reader; nothing
+  /// at the first publication.
+  std::vector<std::vector<std::uint64_t>> publish(std::unique_ptr<const Generation> next) {
     auto fresh = std::make_unique<Published>(std::move(next), readers_max_);
     const std::unique_ptr<Published> old(
         published_.exchange(fresh.release(), std::memory_order_acq_rel));
@@ -55,6 +57,7 @@ class TableSlot {
       std::this_thread::yield();
     }
     tsan_acquire(qsbr_.get());
+    return old == nullptr ? std::vector<std::vector<std::uint64_t>>() : std::move(old->hits);
   }
 
   /// The writer's view. REQUIRES: something was published. Valid until the next publish().

@@ -47,7 +47,9 @@ TEST(TableSlot, CountersBelongToTheGenerationAndToTheReader) {
   }
   EXPECT_EQ(slot.hits(1)[2], 7U);
   EXPECT_EQ(slot.hits(0)[2], 0U);
-  slot.publish(generation(2, 5));
+  const auto retired = slot.publish(generation(2, 5));
+  ASSERT_EQ(retired.size(), 2U);
+  EXPECT_EQ(retired[1][2], 7U);
   ASSERT_EQ(slot.hits(1).size(), 5U);
   EXPECT_EQ(slot.hits(1)[2], 0U);
 }
