@@ -42,8 +42,8 @@ int commit(const CommitOptions& options) {
 }
 
 constexpr const char* kCommitExamples =
-    R"(The manifests replace everything that was enforced before: name all of them. They are compiled
-first; on any error nothing changes and every error is printed with its file and line.
+    R"(The manifests replace everything that was enforced before: name all of them. They are
+compiled first; on any error nothing changes, and every error is printed with its file and line.
 Exit codes: 0 enforced, 2 trouble.
 
 Examples:
