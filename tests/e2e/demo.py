@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The demonstration: the shop behind Portcullis, in node mode and in wire mode. See scripts/demo."""
+"""The demonstration: the shop behind Portcullis, in node and in wire mode. See scripts/demo."""
 import os
 import signal
 import sys

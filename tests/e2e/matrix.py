@@ -8,6 +8,8 @@ import daemon as daemon_module
 import probe as probe_module
 import shop
 
+COLUMNS = 7  # Of one table, so that it fits a terminal.
+
 # `wrong`: lines where clients saw something else than expect.tsv says. `policies`: what
 # `portcullis test` prints when it is given what the clients saw.
 Result = collections.namedtuple("Result", "seen wrong policies_agree policies late")
@@ -39,8 +41,9 @@ def run(lab, progress=None):
 
 def explain(daemon, line):
     """The running daemon's reason for one denied line."""
+    port = ["--port", str(line.port)] if line.port else []
     told = daemon.ask("explain", "--from", line.source_address, "--to", line.destination_address,
-                      "--protocol", line.protocol, *(["--port", str(line.port)] if line.port else []))
+                      "--protocol", line.protocol, *port)
     if told["verdict"] != "denied":
         return None
     direction = "egress" if told["egress"]["verdict"] == "denied" else "ingress"
@@ -95,7 +98,7 @@ def cell(marks):
 
 
 def show(lab, result, reasons, out):
-    """A table for each destination namespace: a row a source, a column a destination and port."""
+    """Tables by destination namespace: a row a source, a column a destination and port."""
     groups = collections.OrderedDict()
     for line in lab.probes:
         where = line.destination.split("/")[0] if "/" in line.destination else "outside"
@@ -108,11 +111,18 @@ def show(lab, result, reasons, out):
             mark = "yes" if result.seen[line].reached else f"no:{reasons.numbers.get(line, '?')}"
             mark += "!" if line in result.wrong else ""
             cells[line.source, (line.destination, line.protocol, line.port)].append(mark)
-        out(f"\n  to {where}")
-        out("  " + " " * 25 + "".join(f"{name.split('/')[-1][:12]:>13}" for name, _, _ in columns))
-        out("  " + " " * 25 + "".join(
-            f"{proto.lower() + (f'/{port}' if port else ''):>13}" for _, proto, port in columns))
-        for source in list(lab.pods) + list(shop.OUTSIDE):
-            marks = [cells.get((source, column)) for column in columns]
-            if any(marks):
-                out(f"  {source:25}" + "".join(f"{cell(m) if m else '':>13}" for m in marks))
+        for first in range(0, len(columns), COLUMNS):
+            _show_table(lab, where, columns[first:first + COLUMNS], cells, out)
+
+
+def _show_table(lab, where, columns, cells, out):
+    names = [name.split("/")[-1] for name, _, _ in columns]
+    ports = [protocol.lower() + (f"/{port}" if port else "") for _, protocol, port in columns]
+    width = 2 + max(map(len, names + ports))
+    out(f"\n  to {where}")
+    for words in (names, ports):
+        out("  " + " " * 24 + "".join(f"{each:>{width}}" for each in words))
+    for source in list(lab.pods) + list(shop.OUTSIDE):
+        marks = [cells.get((source, column)) for column in columns]
+        if any(marks):
+            out(f"  {source:24}" + "".join(f"{cell(m) if m else '':>{width}}" for m in marks))

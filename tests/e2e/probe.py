@@ -64,7 +64,8 @@ def _nc_udp(probe):
 def _dig(probe):
     status, out, error = _run(
         ["dig", "+short", "+time=1", "+tries=1", "-b", probe.source_address,
-         f"@{probe.destination_address}", NAME, "A"] + (["+tcp"] if probe.protocol == "TCP" else []))
+         f"@{probe.destination_address}", NAME, "A",
+         "+tcp" if probe.protocol == "TCP" else "+notcp"])
     return (out, error) if status == 0 else ("", out or error)
 
 
