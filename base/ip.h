@@ -59,7 +59,7 @@ IpAddress previous_address(const IpAddress& address);
 /// Reads "10.0.0.1" or "2001:db8::1", strictly: no leading zeros, no zone, no IPv4-mapped form.
 Result<IpAddress> parse_ip(std::string_view text);
 
-/// Reads "10.0.0.0/8" as the Kubernetes API server does (SEMANTICS: host bits are masked off,
+/// Reads "10.0.0.0/8" as the Kubernetes API server does (host bits are masked off,
 /// leading zeros read as decimal, "::ffff:a.b.c.d/120" is the IPv4 block a.b.c.d/24).
 /// `sloppy`, if given, is set when the text was accepted only by that leniency.
 Result<Prefix> parse_prefix(std::string_view text, bool* sloppy = nullptr);

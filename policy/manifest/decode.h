@@ -3,7 +3,7 @@
 // objection with its place. One file per part: decode (kinds and lists), decode_metadata,
 // decode_selector, decode_policy, decode_cluster (namespaces, pods, nodes).
 // Thread: one.
-// Source: SEMANTICS §7.
+// Source: docs/policy_semantics.md §7.
 #pragma once
 
 #include <optional>

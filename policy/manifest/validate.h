@@ -2,7 +2,7 @@
 // The API server's rules for names, labels and ports. Each function gives what is wrong with a
 // value, in the API server's words; an empty answer is a valid value.
 // Thread: pure functions.
-// Source: SEMANTICS §7; apimachinery pkg/util/validation.
+// Source: docs/policy_semantics.md §7; apimachinery pkg/util/validation.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What is refused in a NetworkPolicy: a case for each line of SEMANTICS §7, with place, field path
-// and the API server's words.
+// What is refused in a NetworkPolicy: a case for each rule of docs/policy_semantics.md §7, with
+// place, field path and the API server's words.
 #include <string>
 #include <string_view>
 #include <vector>
@@ -204,7 +204,7 @@ TEST(DecodePolicy, RefusesWrongTypes) {
       {label + "0x1F}}\n", {at + "number" + string}},
       {label + "true}}\n", {at + "bool" + string}},
       {label + "no}}\n", {at + "bool" + string + ": quote it, \"no\""}},
-      {label + "y}}\n", {at + "bool" + string}},
+      {label + "y}}\n", {}},
       {label + "[b]}}\n", {at + "array" + string}},
       {label + "{b: c}}}\n", {at + "object" + string}},
       {port + "80.5}]}]\n", {at_port + "number into a field of type int32"}},

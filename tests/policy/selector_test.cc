@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Label selectors: SEMANTICS of apimachinery, also where well-known tools differ from it.
+// Label selectors: the semantics of apimachinery, also where well-known tools differ from it.
 #include "policy/selector.h"
 
 #include <gtest/gtest.h>
