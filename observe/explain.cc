@@ -117,10 +117,12 @@ std::string Explainer::reason_of(const Question& question,
     return fmt::format("{} {} it", decider, so_far.allowed ? "allows" : "denies");
   }
   const std::size_t others = so_far.selected_by.size() - 1;
-  const std::string also = others == 0 ? ""
-                                       : fmt::format(" or of the {} other polic{} that select it",
-                                                     others,
-                                                     others == 1 ? "y" : "ies");
+  std::string also;
+  if (others == 1) {
+    also = " or of the other policy that selects it";
+  } else if (others > 1) {
+    also = fmt::format(" or of the {} other policies that select it", others);
+  }
   return fmt::format("{} isolates {} for {}, and no rule of it{} allows this",
                      decider,
                      question.subject.name,
