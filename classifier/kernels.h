@@ -19,5 +19,9 @@ struct KernelEntry {
 };
 
 extern const KernelEntry kScalarKernel;
+#if defined(__x86_64__)
+extern const KernelEntry kAvx2Kernel;
+extern const KernelEntry kAvx512Kernel;
+#endif
 
 }  // namespace portcullis::classifier

@@ -137,12 +137,13 @@ struct TableView {
   std::uint32_t cell_mask = 0;
 };
 
-/// Where the search for an address begins in owners_v4 and hosts_v6, before the mask.
-constexpr std::uint32_t hash_v4(std::uint32_t address) {
+/// Where the search for an address begins in owners_v4 and hosts_v6, before the mask. Always
+/// inline: kernels of different instruction sets must not share a function.
+[[gnu::always_inline]] constexpr std::uint32_t hash_v4(std::uint32_t address) {
   const std::uint64_t mixed = address * 0x9e37'79b9'7f4a'7c15ULL;
   return static_cast<std::uint32_t>(mixed >> 32U);
 }
-constexpr std::uint32_t hash_v6(std::uint64_t high, std::uint64_t low) {
+[[gnu::always_inline]] constexpr std::uint32_t hash_v6(std::uint64_t high, std::uint64_t low) {
   const std::uint64_t folded = (high * 0xff51'afd7'ed55'8ccdULL) ^ (high >> 29U) ^ low;
   const std::uint64_t mixed = (folded ^ (folded >> 32U)) * 0x9e37'79b9'7f4a'7c15ULL;
   return static_cast<std::uint32_t>(mixed >> 32U);

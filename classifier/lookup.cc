@@ -16,7 +16,11 @@ namespace portcullis::classifier {
 namespace {
 
 /// In order of preference, best first.
-constexpr std::array<const KernelEntry*, 1> kKernels{&kScalarKernel};
+#if defined(__x86_64__)
+constexpr std::array kKernels{&kAvx512Kernel, &kAvx2Kernel, &kScalarKernel};
+#else
+constexpr std::array kKernels{&kScalarKernel};
+#endif
 
 const KernelEntry* best_kernel() {
   const auto runs_here = [](const KernelEntry* kernel) { return supported(kernel->isa); };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "classifier/lookup.h"
 
+#include <cstdlib>
+
 #include <gtest/gtest.h>
 
 #include "classifier/compile.h"
@@ -76,9 +78,15 @@ TEST_F(Lookup, TakesBurstsOfAnyLength) {
   }
 }
 
-TEST(Isa, CanBeForcedWhereAKernelIsBuilt) {
-  EXPECT_TRUE(force_isa(Isa::scalar));
-  EXPECT_EQ(current_isa(), Isa::scalar);
+TEST(Isa, IsTheBestHereUnlessForced) {
+  const Isa at_start = current_isa();
+  EXPECT_TRUE(std::getenv("PORTCULLIS_ISA") != nullptr || at_start == best_isa());
+  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
+    const auto forced = force_isa(isa);
+    EXPECT_EQ(forced.has_value(), supported(isa));
+    EXPECT_TRUE(!forced || current_isa() == isa);
+  }
+  EXPECT_TRUE(force_isa(at_start));
 }
 
 }  // namespace

@@ -40,7 +40,6 @@ constexpr Ends kStranger6{"2001:db8::3", "2001:db8::2", 40000, 80};
 /// The client itself is isolated, and nobody may reach it: only replies do.
 constexpr classifier::RuleId kAllowRule = rule_id(std::size_t{0});
 constexpr classifier::RuleId kServerDenyRule = rule_id(std::size_t{1});
-constexpr classifier::RuleId kClientDenyRule = rule_id(std::size_t{2});
 
 classifier::RuleSet shop(bool client_may) {
   using namespace classifier;

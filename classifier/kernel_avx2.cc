@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// The kernel for processors with AVX2 and BMI2: eight lanes.
+#include <immintrin.h>
+
+#include "classifier/kernel.h"
+#include "classifier/kernels.h"
+
+namespace portcullis::classifier {
+namespace {
+
+struct Avx2 {
+  using Lanes = __m256i;
+  using Mask = __m256i;  // By lane: all ones or zero.
+  static constexpr std::size_t kLanes = 8;
+
+  static Lanes load(const std::uint32_t* words) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+  }
+  static void store(std::uint32_t* words, Lanes lanes) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(words), lanes);
+  }
+  static Lanes splat(std::uint32_t word) { return _mm256_set1_epi32(static_cast<int>(word)); }
+  static Lanes add(Lanes a, Lanes b) { return _mm256_add_epi32(a, b); }
+  static Lanes bit_and(Lanes a, Lanes b) { return _mm256_and_si256(a, b); }
+  static Lanes shift_left(Lanes lanes, unsigned bits) {
+    return _mm256_sll_epi32(lanes, _mm_cvtsi32_si128(static_cast<int>(bits)));
+  }
+  static Lanes shift_right(Lanes lanes, unsigned bits) {
+    return _mm256_srl_epi32(lanes, _mm_cvtsi32_si128(static_cast<int>(bits)));
+  }
+  static Lanes bit(Lanes lanes) { return _mm256_sllv_epi32(splat(1), bit_and(lanes, splat(31))); }
+  static Lanes popcount(Lanes lanes) {
+    const Lanes counts =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    const Lanes low = _mm256_and_si256(lanes, _mm256_set1_epi8(15));
+    const Lanes high = _mm256_and_si256(_mm256_srli_epi32(lanes, 4), _mm256_set1_epi8(15));
+    const Lanes bytes =
+        _mm256_add_epi8(_mm256_shuffle_epi8(counts, low), _mm256_shuffle_epi8(counts, high));
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1)),
+                             _mm256_set1_epi16(1));
+  }
+  static Mask any(Lanes a, Lanes b) {
+    const Lanes none = _mm256_cmpeq_epi32(bit_and(a, b), _mm256_setzero_si256());
+    return _mm256_xor_si256(none, _mm256_set1_epi32(-1));
+  }
+  static Lanes select(Mask mask, Lanes a, Lanes b) { return _mm256_blendv_epi8(b, a, mask); }
+  static Lanes gather(const std::uint32_t* words, Lanes index) {
+    return _mm256_i32gather_epi32(reinterpret_cast<const int*>(words), index, 4);
+  }
+  static Lanes gather_where(Mask mask, const std::uint32_t* words, Lanes index, Lanes otherwise) {
+    return bits_of(mask) == 0 ? otherwise
+                              : _mm256_mask_i32gather_epi32(
+                                    otherwise, reinterpret_cast<const int*>(words), index, mask, 4);
+  }
+  static Lanes gather_bytes(const std::uint8_t* bytes, Lanes offset) {
+    return _mm256_i32gather_epi32(reinterpret_cast<const int*>(bytes), offset, 1);
+  }
+
+  static Lanes follow_lines(const PortLine* lines, Lanes outcome, Lanes key) {
+    unsigned refers = bits_of(any(outcome, splat(kReference)));
+    if (refers == 0) {
+      return outcome;
+    }
+    alignas(32) std::uint32_t words[kLanes];
+    alignas(32) std::uint32_t keys[kLanes];
+    store(words, outcome);
+    store(keys, key);
+    for (; refers != 0; refers &= refers - 1) {
+      const auto lane = static_cast<unsigned>(__builtin_ctz(refers));
+      words[lane] = decision_of(lines, words[lane], keys[lane]);
+    }
+    return load(words);
+  }
+
+ private:
+  static unsigned bits_of(Mask mask) {
+    return static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(mask)));
+  }
+
+  static std::uint32_t decision_of(const PortLine* lines, std::uint32_t word, std::uint32_t key) {
+    const Lanes keys = splat(key);
+    while ((word & kReference) != 0) {
+      // A line is its eight limits, then its eight outcomes.
+      const auto* line = reinterpret_cast<const std::uint32_t*>(lines + (word & kReferenceIndex));
+      const unsigned beyond = bits_of(_mm256_cmpgt_epi32(load(line), keys));
+      word = line[2 * PortLine::kWays - static_cast<unsigned>(__builtin_popcount(beyond))];
+    }
+    return word;
+  }
+};
+
+void lookup_v4(const TableView& table,
+               const Key4* keys,
+               std::size_t n,
+               Verdict* verdicts) noexcept {
+  Walk<Avx2>::run(table, keys, n, verdicts);
+}
+void lookup_v6(const TableView& table,
+               const Key6* keys,
+               std::size_t n,
+               Verdict* verdicts) noexcept {
+  Walk<Avx2>::run(table, keys, n, verdicts);
+}
+
+}  // namespace
+
+const KernelEntry kAvx2Kernel{.isa = Isa::avx2, .lookup_v4 = lookup_v4, .lookup_v6 = lookup_v6};
+
+}  // namespace portcullis::classifier
