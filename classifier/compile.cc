@@ -50,9 +50,11 @@ Result<std::unique_ptr<const Table>> assemble(const Header& header,
                                               const ClassRecords& records,
                                               const Matrix& matrix,
                                               std::size_t bytes_max) {
+  const std::vector<std::byte> window = maps.window_bytes();
   const std::vector<std::byte> tiles = matrix.tile_bytes();
   const Outcomes& outcomes = matrix.outcomes();
   const std::array<std::span<const std::byte>, kPartCount> parts{
+      window,
       bytes_of(maps.root_v4),
       bytes_of(maps.nodes_v4),
       bytes_of(maps.hosts_v6),
@@ -102,6 +104,9 @@ Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const Compile
       .cell_shift = matrix.cell_shift(),
       .hosts_v6_mask = static_cast<std::uint32_t>(maps.hosts_v6.size() - 1),
       .owners_v4_mask = static_cast<std::uint32_t>(maps.owners_v4.size() - 1),
+      .window_first = maps.window_v4.first,
+      .window_size = static_cast<std::uint32_t>(maps.window_v4.classes.size()),
+      .window_shift = maps.window_shift,
   };
   return assemble(header, maps, records, matrix, bytes_max);
 }

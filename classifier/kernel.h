@@ -30,6 +30,7 @@ concept Kernel = requires(typename K::Lanes lanes, typename K::Mask mask, std::u
   { K::splat(0U) } -> std::same_as<typename K::Lanes>;
   { K::add(lanes, lanes) } -> std::same_as<typename K::Lanes>;
   { K::bit_and(lanes, lanes) } -> std::same_as<typename K::Lanes>;
+  { K::lane_numbers() } -> std::same_as<typename K::Lanes>;
   { K::shift_left(lanes, 0U) } -> std::same_as<typename K::Lanes>;
   { K::shift_right(lanes, 0U) } -> std::same_as<typename K::Lanes>;
   // 1 << lane; only the low five bits of each lane count.
@@ -37,6 +38,9 @@ concept Kernel = requires(typename K::Lanes lanes, typename K::Mask mask, std::u
   { K::popcount(lanes) } -> std::same_as<typename K::Lanes>;
   // By lane: (a & b) != 0.
   { K::any(lanes, lanes) } -> std::same_as<typename K::Mask>;
+  // By lane: a < b, unsigned.
+  { K::less(lanes, lanes) } -> std::same_as<typename K::Mask>;
+  { K::mask_not(mask) } -> std::same_as<typename K::Mask>;
   // By lane: mask ? a : b.
   { K::select(mask, lanes, lanes) } -> std::same_as<typename K::Lanes>;
   // By lane: words[index].
@@ -45,6 +49,9 @@ concept Kernel = requires(typename K::Lanes lanes, typename K::Mask mask, std::u
   { K::gather_where(mask, words, lanes, lanes) } -> std::same_as<typename K::Lanes>;
   // By lane: four bytes, little-endian, from bytes + offset.
   { K::gather_bytes(bytes, lanes) } -> std::same_as<typename K::Lanes>;
+  // Writes the lanes of the mask one after another, and anything in the rest of a vector's room.
+  // Returns how many there are.
+  { K::append(out, mask, lanes) } -> std::same_as<std::size_t>;
   // By lane: an outcome followed through port lines to its decision.
   { K::follow_lines(lines, lanes, lanes) } -> std::same_as<typename K::Lanes>;
 };
@@ -82,6 +89,7 @@ class Walk {
 
  private:
   using Lanes = typename K::Lanes;
+  using Mask = typename K::Mask;
   static constexpr std::size_t kMax = limits::kBurstMax;
 
   /// What a burst carries from stage to stage; lanes past its end hold class 0.
@@ -105,11 +113,41 @@ class Walk {
     }
   }
 
-  /// One loop a level, so that the loads of a whole burst are under way together.
+  /// An address in the window takes one load. The others are gathered up and take the trie.
   static void classes_v4(const TableView& table,
                          const std::uint32_t* addresses,
                          std::size_t n,
                          std::uint32_t* classes) {
+    alignas(64) std::uint32_t outside[kMax + K::kLanes];
+    alignas(64) std::uint32_t places[kMax + K::kLanes];
+    alignas(64) std::uint32_t found[kMax];
+    std::size_t count = 0;
+    const Lanes to_offset = K::splat(0U - table.window_first);
+    const Lanes size = K::splat(table.window_size);
+    for (std::size_t i = 0; i < n; i += K::kLanes) {
+      const Lanes address = K::load(addresses + i);
+      const Lanes offset = K::add(address, to_offset);
+      const Mask inside = K::less(offset, size);
+      const Lanes byte = K::shift_left(K::select(inside, offset, K::splat(0)), table.window_shift);
+      K::store(classes + i,
+               K::bit_and(K::gather_bytes(table.window_v4, byte), K::splat(table.window_mask)));
+      const Mask others = K::mask_not(inside);
+      const Lanes place = K::add(K::lane_numbers(), K::splat(static_cast<std::uint32_t>(i)));
+      K::append(places + count, others, place);
+      count += K::append(outside + count, others, address);
+    }
+    pad(outside, count);
+    trie_classes_v4(table, outside, count, found);
+    for (std::size_t i = 0; i < count; ++i) {
+      classes[places[i]] = found[i];
+    }
+  }
+
+  /// One loop a level, so that the loads of a whole burst are under way together.
+  static void trie_classes_v4(const TableView& table,
+                              const std::uint32_t* addresses,
+                              std::size_t n,
+                              std::uint32_t* classes) {
     for (std::size_t i = 0; i < n; i += K::kLanes) {
       K::store(classes + i, K::gather(table.root_v4, K::shift_right(K::load(addresses + i), 16)));
     }

@@ -20,6 +20,7 @@ struct Avx2 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(words), lanes);
   }
   static Lanes splat(std::uint32_t word) { return _mm256_set1_epi32(static_cast<int>(word)); }
+  static Lanes lane_numbers() { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
   static Lanes add(Lanes a, Lanes b) { return _mm256_add_epi32(a, b); }
   static Lanes bit_and(Lanes a, Lanes b) { return _mm256_and_si256(a, b); }
   static Lanes shift_left(Lanes lanes, unsigned bits) {
@@ -40,9 +41,13 @@ struct Avx2 {
                              _mm256_set1_epi16(1));
   }
   static Mask any(Lanes a, Lanes b) {
-    const Lanes none = _mm256_cmpeq_epi32(bit_and(a, b), _mm256_setzero_si256());
-    return _mm256_xor_si256(none, _mm256_set1_epi32(-1));
+    return mask_not(_mm256_cmpeq_epi32(bit_and(a, b), _mm256_setzero_si256()));
   }
+  static Mask less(Lanes a, Lanes b) {
+    const Lanes sign = splat(1U << 31U);  // There are only signed comparisons.
+    return _mm256_cmpgt_epi32(_mm256_xor_si256(b, sign), _mm256_xor_si256(a, sign));
+  }
+  static Mask mask_not(Mask mask) { return _mm256_xor_si256(mask, _mm256_set1_epi32(-1)); }
   static Lanes select(Mask mask, Lanes a, Lanes b) { return _mm256_blendv_epi8(b, a, mask); }
   static Lanes gather(const std::uint32_t* words, Lanes index) {
     return _mm256_i32gather_epi32(reinterpret_cast<const int*>(words), index, 4);
@@ -54,6 +59,15 @@ struct Avx2 {
   }
   static Lanes gather_bytes(const std::uint8_t* bytes, Lanes offset) {
     return _mm256_i32gather_epi32(reinterpret_cast<const int*>(bytes), offset, 1);
+  }
+  static std::size_t append(std::uint32_t* words, Mask mask, Lanes lanes) {
+    const unsigned bits = bits_of(mask);
+    // The numbers of the lanes wanted, a byte each, pushed together.
+    const std::uint64_t bytes = _pdep_u64(bits, 0x0101'0101'0101'0101ULL) * 0xffU;
+    const std::uint64_t chosen = _pext_u64(0x0706'0504'0302'0100ULL, bytes);
+    const Lanes order = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(chosen)));
+    store(words, _mm256_permutevar8x32_epi32(lanes, order));
+    return static_cast<std::size_t>(__builtin_popcount(bits));
   }
 
   static Lanes follow_lines(const PortLine* lines, Lanes outcome, Lanes key) {

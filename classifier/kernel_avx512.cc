@@ -16,6 +16,9 @@ struct Avx512 {
   static Lanes load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
   static void store(std::uint32_t* words, Lanes lanes) { _mm512_storeu_si512(words, lanes); }
   static Lanes splat(std::uint32_t word) { return _mm512_set1_epi32(static_cast<int>(word)); }
+  static Lanes lane_numbers() {
+    return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  }
   static Lanes add(Lanes a, Lanes b) { return _mm512_add_epi32(a, b); }
   static Lanes bit_and(Lanes a, Lanes b) { return _mm512_and_si512(a, b); }
   static Lanes shift_left(Lanes lanes, unsigned bits) { return _mm512_slli_epi32(lanes, bits); }
@@ -33,6 +36,8 @@ struct Avx512 {
                              _mm512_set1_epi16(1));
   }
   static Mask any(Lanes a, Lanes b) { return _mm512_test_epi32_mask(a, b); }
+  static Mask less(Lanes a, Lanes b) { return _mm512_cmplt_epu32_mask(a, b); }
+  static Mask mask_not(Mask mask) { return static_cast<Mask>(~mask); }
   static Lanes select(Mask mask, Lanes a, Lanes b) { return _mm512_mask_blend_epi32(mask, b, a); }
   static Lanes gather(const std::uint32_t* words, Lanes index) {
     return _mm512_i32gather_epi32(index, words, 4);
@@ -43,6 +48,11 @@ struct Avx512 {
   }
   static Lanes gather_bytes(const std::uint8_t* bytes, Lanes offset) {
     return _mm512_i32gather_epi32(offset, bytes, 1);
+  }
+  /// In a register first: Zen 4 takes a hundred cycles to compress into memory.
+  static std::size_t append(std::uint32_t* words, Mask mask, Lanes lanes) {
+    store(words, _mm512_maskz_compress_epi32(mask, lanes));
+    return static_cast<std::size_t>(__builtin_popcount(mask));
   }
 
   static Lanes follow_lines(const PortLine* lines, Lanes outcome, Lanes key) {

@@ -16,6 +16,7 @@ struct Scalar {
   static Lanes load(const std::uint32_t* words) { return *words; }
   static void store(std::uint32_t* words, Lanes lanes) { *words = lanes; }
   static Lanes splat(std::uint32_t word) { return word; }
+  static Lanes lane_numbers() { return 0; }
   static Lanes add(Lanes a, Lanes b) { return a + b; }
   static Lanes bit_and(Lanes a, Lanes b) { return a & b; }
   static Lanes shift_left(Lanes lanes, unsigned bits) { return lanes << bits; }
@@ -23,6 +24,8 @@ struct Scalar {
   static Lanes bit(Lanes lanes) { return 1U << (lanes % 32); }
   static Lanes popcount(Lanes lanes) { return static_cast<Lanes>(std::popcount(lanes)); }
   static Mask any(Lanes a, Lanes b) { return 0U - static_cast<Mask>((a & b) != 0); }
+  static Mask less(Lanes a, Lanes b) { return 0U - static_cast<Mask>(a < b); }
+  static Mask mask_not(Mask mask) { return ~mask; }
   // By arithmetic: which way a key goes is random to the processor, and compilers turn ?: of loads
   // back into branches.
   static Lanes select(Mask mask, Lanes a, Lanes b) { return b ^ ((a ^ b) & mask); }
@@ -34,6 +37,10 @@ struct Scalar {
     std::uint32_t word = 0;
     std::memcpy(&word, bytes + offset, sizeof(word));
     return word;
+  }
+  static std::size_t append(std::uint32_t* words, Mask mask, Lanes lanes) {
+    *words = lanes;
+    return mask & 1U;
   }
   static Lanes follow_lines(const PortLine* lines, Lanes outcome, Lanes key) {
     Lanes decision = one_line(lines, outcome, key);

@@ -12,6 +12,7 @@ namespace portcullis::classifier {
 
 /// The parts of a table, in the order in which they lie in memory.
 enum class Part : std::uint8_t {
+  window_v4,     // u16 or u32[window size]: classes, one an address.
   root_v4,       // u32[65536]: address entries by the upper 16 bits.
   nodes_v4,      // u32[n][256]: address entries by the next 8 bits.
   hosts_v6,      // Host6[power of two]: open addressing, linear probing.
@@ -25,7 +26,7 @@ enum class Part : std::uint8_t {
   lines,         // PortLine[n].
   forks,         // Fork[n].
 };
-inline constexpr std::size_t kPartCount = 12;
+inline constexpr std::size_t kPartCount = 13;
 
 /// Address entry: | child 1 | class or node index 31 |
 inline constexpr std::uint32_t kChild = 1U << 31U;
@@ -107,18 +108,23 @@ struct PartPlace {
 
 /// The first bytes of every table.
 struct Header {
-  static constexpr std::uint64_t kMagic = 0x3162'5463'7274'7250;  // "PrtrcTb1"
+  static constexpr std::uint64_t kMagic = 0x3262'5463'7274'7250;  // "PrtrcTb2"
   std::uint64_t magic = kMagic;
   std::uint64_t total_bytes = 0;
   std::uint32_t class_count = 0;
   std::uint32_t cell_shift = 0;  // 0: cells are bytes; 1: cells are 16 bits.
   std::uint32_t hosts_v6_mask = 0;
   std::uint32_t owners_v4_mask = 0;
+  std::uint32_t window_first = 0;  // The first address of window_v4.
+  std::uint32_t window_size = 0;   // How many addresses it covers.
+  std::uint32_t window_shift = 0;  // 1: its entries are 16 bits; 2: they are 32.
+  std::uint32_t reserved = 0;
   std::array<PartPlace, kPartCount> parts{};
 };
 
 /// The parts of one table by their addresses. Valid as long as the table is.
 struct TableView {
+  const std::uint8_t* window_v4 = nullptr;
   const std::uint32_t* root_v4 = nullptr;
   const std::uint32_t* nodes_v4 = nullptr;
   const Host6* hosts_v6 = nullptr;
@@ -135,6 +141,10 @@ struct TableView {
   std::uint32_t owners_v4_mask = 0;
   std::uint32_t cell_shift = 0;
   std::uint32_t cell_mask = 0;
+  std::uint32_t window_first = 0;
+  std::uint32_t window_size = 0;
+  std::uint32_t window_shift = 0;
+  std::uint32_t window_mask = 0;
 };
 
 /// Where the search for an address begins in owners_v4 and hosts_v6, before the mask. Always

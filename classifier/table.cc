@@ -80,6 +80,7 @@ std::unique_ptr<const Table> Table::assemble(
 void Table::read_view() {
   const std::byte* bytes = bytes_.get();
   const Header& header = header_of(bytes);
+  view_.window_v4 = records<std::uint8_t>(bytes, Part::window_v4);
   view_.root_v4 = records<std::uint32_t>(bytes, Part::root_v4);
   view_.nodes_v4 = records<std::uint32_t>(bytes, Part::nodes_v4);
   view_.hosts_v6 = records<Host6>(bytes, Part::hosts_v6);
@@ -96,6 +97,10 @@ void Table::read_view() {
   view_.owners_v4_mask = header.owners_v4_mask;
   view_.cell_shift = header.cell_shift;
   view_.cell_mask = header.cell_shift == 0 ? 0xffU : 0xffffU;
+  view_.window_first = header.window_first;
+  view_.window_size = header.window_size;
+  view_.window_shift = header.window_shift;
+  view_.window_mask = header.window_shift == 1 ? 0xffffU : 0xffff'ffffU;
 }
 
 void Table::read_sizes() {
@@ -104,7 +109,8 @@ void Table::read_sizes() {
     return static_cast<std::size_t>(header.parts[static_cast<std::size_t>(part)].bytes);
   };
   sizes_.total = header.total_bytes;
-  sizes_.address_map_v4 = bytes_of(Part::root_v4) + bytes_of(Part::nodes_v4);
+  sizes_.address_map_v4 =
+      bytes_of(Part::window_v4) + bytes_of(Part::root_v4) + bytes_of(Part::nodes_v4);
   sizes_.address_map_v6 = bytes_of(Part::hosts_v6) + bytes_of(Part::nodes_v6);
   sizes_.port_map = bytes_of(Part::lines);
   sizes_.matrices = bytes_of(Part::spans) + bytes_of(Part::tiles);

@@ -12,6 +12,11 @@ namespace {
 
 constexpr std::size_t kNodeEntries = 256;
 constexpr std::size_t kRootEntries = 65536;
+/// So many classes fit entries of 16 bits.
+constexpr std::size_t kNarrowClasses = 65536;
+constexpr std::size_t kWindowEntriesPerAddress = 16;
+constexpr std::size_t kWindowEntriesMin = 65536;
+constexpr std::size_t kWindowEntriesMax = std::size_t{1} << 23U;
 
 /// Entries painted by prefixes, each of which comes after those that hold it.
 class Trie {
@@ -70,6 +75,32 @@ std::uint32_t node_of(const RuleSet& rules, EndpointIndex index) {
   return endpoint.kind == Endpoint::Kind::node ? index : endpoint.node;
 }
 
+/// The window over ascending addresses: the length that their number pays for, where most of them
+/// lie, less what is empty at its ends.
+WindowV4 place_window(const std::vector<std::uint32_t>& addresses) {
+  if (addresses.empty()) {
+    return {};
+  }
+  const std::size_t length =
+      std::clamp(addresses.size() * kWindowEntriesPerAddress, kWindowEntriesMin, kWindowEntriesMax);
+  std::size_t best_first = 0;
+  std::size_t best_count = 0;
+  std::size_t first = 0;
+  for (std::size_t last = 0; last < addresses.size(); ++last) {
+    while (addresses[last] - addresses[first] >= length) {
+      ++first;
+    }
+    if (last - first + 1 > best_count) {
+      best_count = last - first + 1;
+      best_first = first;
+    }
+  }
+  const std::uint32_t begin = addresses[best_first];
+  return {.first = begin,
+          .classes = std::vector<std::uint32_t>(
+              std::size_t{addresses[best_first + best_count - 1]} - begin + 1)};
+}
+
 class MapBuilder {
  public:
   MapBuilder(const RuleSet& rules, const Classes& classes, std::size_t bytes_max)
@@ -80,6 +111,7 @@ class MapBuilder {
 
   Result<AddressMaps> build() {
     make_hashes();
+    make_window();
     if (maps_.bytes() > bytes_max_ || !paint_regions() || !add_addresses()) {
       return fail(
           fmt::format("the address maps of {} addresses and {} blocks outgrow the table's limit of "
@@ -104,11 +136,38 @@ class MapBuilder {
     maps_.owners_v4.resize(slots_for(owned_v4));
   }
 
+  void make_window() {
+    std::vector<std::uint32_t> addresses;
+    for (const KnownAddress& known : classes_.addresses) {
+      if (known.address.family == Family::v4) {
+        addresses.push_back(known.address.v4());
+      }
+    }
+    std::ranges::sort(addresses);
+    maps_.window_v4 = place_window(addresses);
+    maps_.window_shift = classes_.classes.size() <= kNarrowClasses ? 1 : 2;
+  }
+
+  void paint_window(const Prefix& prefix, std::uint32_t address_class) {
+    WindowV4& window = maps_.window_v4;
+    const std::uint64_t begin = prefix.address.v4();
+    const std::uint64_t end = begin + (std::uint64_t{1} << (32U - prefix.length));
+    const std::uint64_t window_end = window.first + window.classes.size();
+    const std::uint64_t from = std::max<std::uint64_t>(begin, window.first);
+    const std::uint64_t to = std::min(end, window_end);
+    for (std::uint64_t i = from; i < to; ++i) {
+      window.classes[i - window.first] = address_class;
+    }
+  }
+
   bool paint_regions() {
     const auto regions = classes_.regions.all();
     for (std::size_t i = 0; i < regions.size(); ++i) {
       const Prefix& prefix = regions[i].prefix;
       const bool is_v4 = prefix.address.family == Family::v4;
+      if (is_v4) {
+        paint_window(prefix, classes_.region_classes[i]);
+      }
       (is_v4 ? v4_ : v6_).paint(prefix.address, prefix.length, classes_.region_classes[i]);
       if (maps_.bytes() > bytes_max_) {
         return false;
@@ -127,7 +186,7 @@ class MapBuilder {
     for (const std::uint32_t i : order) {
       const KnownAddress& known = classes_.addresses[i];
       if (known.address.family == Family::v4) {
-        v4_.paint(known.address, known.address.width(), known.address_class);
+        add_class_v4(known);
         add_owner_v4(known);
       } else {
         add_host_v6(known);
@@ -137,6 +196,15 @@ class MapBuilder {
       }
     }
     return true;
+  }
+
+  void add_class_v4(const KnownAddress& known) {
+    const std::uint32_t address = known.address.v4();
+    if (maps_.window_v4.covers(address)) {
+      maps_.window_v4.classes[address - maps_.window_v4.first] = known.address_class;
+    } else {
+      v4_.paint(known.address, known.address.width(), known.address_class);
+    }
   }
 
   void add_owner_v4(const KnownAddress& known) {
@@ -174,8 +242,20 @@ class MapBuilder {
 
 }  // namespace
 
+std::vector<std::byte> AddressMaps::window_bytes() const {
+  std::vector<std::byte> bytes;
+  bytes.reserve(window_v4.classes.size() << window_shift);
+  for (const std::uint32_t address_class : window_v4.classes) {
+    for (unsigned byte = 0; byte < 1U << window_shift; ++byte) {
+      bytes.push_back(static_cast<std::byte>(address_class >> (8 * byte)));
+    }
+  }
+  return bytes;
+}
+
 std::size_t AddressMaps::bytes() const {
-  return (root_v4.size() + nodes_v4.size() + nodes_v6.size()) * sizeof(std::uint32_t) +
+  return (window_v4.classes.size() << window_shift) +
+         (root_v4.size() + nodes_v4.size() + nodes_v6.size()) * sizeof(std::uint32_t) +
          hosts_v6.size() * sizeof(Host6) + owners_v4.size() * sizeof(Owner4);
 }
 

@@ -14,13 +14,27 @@
 
 namespace portcullis::classifier {
 
+/// A run of IPv4 addresses that each have an entry of their own, one load from class. It lies where
+/// endpoints are densest; the trie knows nothing of endpoints inside it.
+struct WindowV4 {
+  std::uint32_t first = 0;
+  std::vector<std::uint32_t> classes;
+
+  [[nodiscard]] bool covers(std::uint32_t address) const {
+    return address - first < classes.size();
+  }
+};
+
 struct AddressMaps {
+  WindowV4 window_v4;
+  unsigned window_shift = 1;  // Of an entry in the table: 1 or 2, for 16 or 32 bits.
   std::vector<std::uint32_t> root_v4;
   std::vector<std::uint32_t> nodes_v4;
   std::vector<Host6> hosts_v6;
   std::vector<std::uint32_t> nodes_v6;
   std::vector<Owner4> owners_v4;
 
+  [[nodiscard]] std::vector<std::byte> window_bytes() const;
   [[nodiscard]] std::size_t bytes() const;
 };
 

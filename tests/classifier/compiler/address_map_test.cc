@@ -13,6 +13,9 @@ namespace {
 constexpr std::size_t kPlenty = std::size_t{1} << 30U;
 
 std::uint32_t class_v4(const AddressMaps& maps, const IpAddress& address) {
+  if (maps.window_v4.covers(address.v4())) {
+    return maps.window_v4.classes[address.v4() - maps.window_v4.first];
+  }
   std::uint32_t entry = maps.root_v4[address.v4() >> 16U];
   for (std::size_t i = 2; (entry & kChild) != 0; ++i) {
     entry = maps.nodes_v4[(entry & ~kChild) * 256 + address.bytes[i]];
@@ -49,6 +52,29 @@ TEST(AddressMap, FindsTheClassOfTheLongestPrefix) {
                            "255.255.255.255"}) {
     const RegionIndex region = classes.regions.locate(ip(text));
     EXPECT_EQ(class_v4(*maps, ip(text)), classes.region_classes[region]) << text;
+  }
+}
+
+TEST(AddressMap, PutsItsWindowWhereEndpointsAreDensest) {
+  Cluster cluster;
+  const auto far = cluster.pod({ip("10.200.0.1")});
+  const auto first = cluster.pod({ip("192.168.0.7")});
+  const auto last = cluster.pod({ip("192.168.2.9")});
+  cluster.allow_ingress(cluster.set({first}), cluster.set({last}), cluster.every_port());
+  cluster.allow_ingress(
+      cluster.set({first}), cluster.set({}, {{.cidr = block("192.168.1.0/25")}}), 0);
+  const Classes classes = find_classes(cluster.rules);
+  const auto maps = map_addresses(cluster.rules, classes, kPlenty);
+  ASSERT_TRUE(maps);
+  EXPECT_EQ(maps->window_v4.first, ip("192.168.0.7").v4());
+  EXPECT_EQ(maps->window_v4.classes.size(), 0x203U);
+  EXPECT_EQ(maps->window_bytes().size(), 0x406U);
+  for (const EndpointIndex pod : {far, first, last}) {
+    const auto& known = classes.addresses[pod];
+    EXPECT_EQ(class_v4(*maps, known.address), known.address_class);
+  }
+  for (const char* text : {"192.168.1.0", "192.168.1.127", "192.168.1.128", "192.168.2.8"}) {
+    EXPECT_EQ(class_v4(*maps, ip(text)), classes.region_classes[classes.regions.locate(ip(text))]);
   }
 }
 
