@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include <sched.h>
 
@@ -71,15 +72,22 @@ class Scene {
   std::map<TraceKind, std::vector<Key4>> traces_;
 };
 
-void run_lookup(benchmark::State& state, Scene& scene, TraceKind kind) {
+/// The rate of one question, burst by burst over the trace.
+template <typename Answer>
+void run_lookups(benchmark::State& state, Scene& scene, TraceKind kind) {
   const Table& table = scene.table();
   const std::vector<Key4>& keys = scene.trace(kind);
-  std::vector<Verdict> verdicts(limits::kBurstMax);
+  std::vector<Answer> answers(limits::kBurstMax);
   std::size_t allowed = 0;
   for (auto _ : state) {
     for (std::size_t i = 0; i < keys.size(); i += limits::kBurstMax) {
-      lookup(table, std::span(keys).subspan(i, limits::kBurstMax), verdicts);
-      allowed += verdicts[0].allowed() ? 1 : 0;
+      const auto burst = std::span(keys).subspan(i, limits::kBurstMax);
+      if constexpr (std::is_same_v<Answer, Permit>) {
+        permit(table, burst, answers);
+      } else {
+        lookup(table, burst, answers);
+      }
+      allowed += answers[0].allowed() ? 1 : 0;
     }
   }
   benchmark::DoNotOptimize(allowed);
@@ -182,7 +190,7 @@ void print_world(Scene& scene) {
              sizes.profile_count);
   fmt::print(
       "{}: bytes: total {}, IPv4 map {}, IPv6 map {}, class records {}, matrices {}, outcomes {}, "
-      "port lines {}, owners {}\n",
+      "port lines {}, owners {}, permits {} of {} lines\n",
       scene.name(),
       sizes.total,
       sizes.address_map_v4,
@@ -191,7 +199,9 @@ void print_world(Scene& scene) {
       sizes.matrices,
       sizes.profiles,
       sizes.port_map,
-      sizes.owners);
+      sizes.owners,
+      sizes.permits,
+      sizes.permit_lines);
 }
 
 /// A figure with a target to stay under.
@@ -206,14 +216,17 @@ void print_figure(const std::string& name, double value, const char* unit, doubl
 
 void print_figures(const Medians& medians, std::vector<std::unique_ptr<Scene>>& scenes) {
   for (const auto& scene : scenes) {
-    for (const TraceKind kind : {TraceKind::mixed, TraceKind::allowed, TraceKind::skewed}) {
-      const std::string run = fmt::format("lookup/{}/{}", scene->name(), to_string(kind));
-      if (const double* value = medians.find(run)) {
-        fmt::print("MEASURED lookup_{}_{}_{}_mlps {:.4g} M/s\n",
-                   to_string(current_isa()),
-                   scene->name(),
-                   to_string(kind),
-                   *value);
+    for (const char* question : {"permit", "lookup"}) {
+      for (const TraceKind kind : {TraceKind::mixed, TraceKind::allowed, TraceKind::skewed}) {
+        const auto run = fmt::format("{}/{}/{}", question, scene->name(), to_string(kind));
+        if (const double* value = medians.find(run)) {
+          fmt::print("MEASURED {}_{}_{}_{}_mlps {:.4g} M/s\n",
+                     question,
+                     to_string(current_isa()),
+                     scene->name(),
+                     to_string(kind),
+                     *value);
+        }
       }
     }
   }
@@ -246,12 +259,16 @@ void register_scene(Scene& scene, const Options& options) {
   const double seconds = options.quick ? 0.1 : 0.5;
   constexpr int kRepetitions = 5;
   for (const TraceKind kind : {TraceKind::mixed, TraceKind::allowed, TraceKind::skewed}) {
-    const std::string name = fmt::format("lookup/{}/{}", scene.name(), to_string(kind));
-    benchmark::RegisterBenchmark(
-        name.c_str(), [&scene, kind](benchmark::State& state) { run_lookup(state, scene, kind); })
-        ->MinTime(seconds)
-        ->Repetitions(kRepetitions)
-        ->ReportAggregatesOnly();
+    const auto add = [&](const char* question, auto* run) {
+      const auto name = fmt::format("{}/{}/{}", question, scene.name(), to_string(kind));
+      benchmark::RegisterBenchmark(
+          name.c_str(), [&scene, kind, run](benchmark::State& state) { run(state, scene, kind); })
+          ->MinTime(seconds)
+          ->Repetitions(kRepetitions)
+          ->ReportAggregatesOnly();
+    };
+    add("permit", run_lookups<Permit>);
+    add("lookup", run_lookups<Verdict>);
   }
   benchmark::RegisterBenchmark(("compile/" + scene.name()).c_str(),
                                [&scene](benchmark::State& state) { run_compile(state, scene); })

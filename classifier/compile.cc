@@ -13,6 +13,7 @@
 #include "classifier/compiler/check_rules.h"
 #include "classifier/compiler/classes.h"
 #include "classifier/compiler/matrix.h"
+#include "classifier/compiler/permits.h"
 
 namespace portcullis::classifier {
 namespace {
@@ -45,15 +46,42 @@ std::span<const std::byte> bytes_of(const std::vector<Record>& records) {
   return std::as_bytes(std::span(records));
 }
 
+/// Everything a table is laid out from.
+struct Parts {
+  const ClassRecords& records;
+  const Matrix& matrix;
+  const Permits& permits;
+  const AddressMaps& maps;
+};
+
+Header header_of(const Parts& parts, DefaultMode mode) {
+  const auto first = [&](Opening opening) {
+    return parts.permits.first_class[static_cast<std::size_t>(opening)];
+  };
+  return {
+      .class_count = static_cast<std::uint32_t>(parts.records.sources.size()),
+      .cell_shift = parts.matrix.cell_shift(),
+      .hosts_v6_mask = static_cast<std::uint32_t>(parts.maps.hosts_v6.size() - 1),
+      .owners_v4_mask = static_cast<std::uint32_t>(parts.maps.owners_v4.size() - 1),
+      .window_first = parts.maps.window_v4.first,
+      .window_size = static_cast<std::uint32_t>(parts.maps.window_v4.classes.size()),
+      .window_shift = parts.maps.window_shift,
+      .permits = parts.permits.rows.empty() ? 0U : 1U,
+      .first_by_port = first(Opening::by_port),
+      .first_open = first(Opening::open),
+      .first_outside = first(Opening::outside),
+      .transit_denied = mode == DefaultMode::deny ? 1U : 0U,
+  };
+}
+
 Result<std::unique_ptr<const Table>> assemble(const Header& header,
-                                              const AddressMaps& maps,
-                                              const ClassRecords& records,
-                                              const Matrix& matrix,
+                                              const Parts& parts,
                                               std::size_t bytes_max) {
+  const auto& [records, matrix, permits, maps] = parts;
   const std::vector<std::byte> window = maps.window_bytes();
   const std::vector<std::byte> tiles = matrix.tile_bytes();
   const Outcomes& outcomes = matrix.outcomes();
-  const std::array<std::span<const std::byte>, kPartCount> parts{
+  const std::array<std::span<const std::byte>, kPartCount> bytes{
       window,
       bytes_of(maps.root_v4),
       bytes_of(maps.nodes_v4),
@@ -67,23 +95,28 @@ Result<std::unique_ptr<const Table>> assemble(const Header& header,
       bytes_of(matrix.outcome_words().words()),
       bytes_of(outcomes.lines().words()),
       bytes_of(outcomes.forks().words()),
+      bytes_of(permits.rows),
+      bytes_of(permits.cells),
+      bytes_of(permits.lines),
+      bytes_of(permits.defaults),
   };
   std::array<std::size_t, kPartCount> sizes{};
   for (std::size_t i = 0; i < kPartCount; ++i) {
-    sizes[i] = parts[i].size();
+    sizes[i] = bytes[i].size();
   }
   const std::size_t total = Table::assembled_bytes(sizes);
   if (total > bytes_max) {
     return fail(
-        fmt::format("the table of {} classes takes {} bytes (address maps {}, matrices {}), more "
-                    "than its limit of {}; raise the limit",
+        fmt::format("the table of {} classes takes {} bytes (address maps {}, matrices {}, permits "
+                    "{}), more than its limit of {}; raise the limit",
                     header.class_count,
                     total,
                     maps.bytes(),
                     matrix.bytes(),
+                    permits.bytes(),
                     bytes_max));
   }
-  return Table::assemble(header, parts);
+  return Table::assemble(header, bytes);
 }
 
 }  // namespace
@@ -91,24 +124,19 @@ Result<std::unique_ptr<const Table>> assemble(const Header& header,
 Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const CompileOptions& options) {
   const std::size_t bytes_max = options.table_bytes_max;
   PORTCULLIS_TRY_VOID(check_rules(rules));
-  const Classes classes = find_classes(rules);
-  PORTCULLIS_TRY(const AddressMaps maps, map_addresses(rules, classes, bytes_max));
+  Classes classes = find_classes(rules);
   // Kernels find a cell by a 32-bit byte offset.
-  Matrix matrix(rules, std::min(bytes_max - maps.bytes(), std::size_t{1} << 31U));
+  Matrix matrix(rules, std::min(bytes_max, std::size_t{1} << 31U));
   PORTCULLIS_TRY(const auto egress, matrix.add(Direction::egress, classes.half(Direction::egress)));
   PORTCULLIS_TRY(const auto ingress,
                  matrix.add(Direction::ingress, classes.half(Direction::ingress)));
+  // The permits number the classes, so what names classes comes after them.
+  const Permits permits = fold_permits(rules.default_mode, classes, matrix);
+  PORTCULLIS_TRY(const AddressMaps maps,
+                 map_addresses(rules, classes, bytes_max - std::min(bytes_max, matrix.bytes())));
   const ClassRecords records = records_of(classes, egress, ingress);
-  const Header header{
-      .class_count = static_cast<std::uint32_t>(classes.classes.size()),
-      .cell_shift = matrix.cell_shift(),
-      .hosts_v6_mask = static_cast<std::uint32_t>(maps.hosts_v6.size() - 1),
-      .owners_v4_mask = static_cast<std::uint32_t>(maps.owners_v4.size() - 1),
-      .window_first = maps.window_v4.first,
-      .window_size = static_cast<std::uint32_t>(maps.window_v4.classes.size()),
-      .window_shift = maps.window_shift,
-  };
-  return assemble(header, maps, records, matrix, bytes_max);
+  const Parts parts{.records = records, .matrix = matrix, .permits = permits, .maps = maps};
+  return assemble(header_of(parts, rules.default_mode), parts, bytes_max);
 }
 
 }  // namespace portcullis::classifier

@@ -12,21 +12,25 @@ namespace portcullis::classifier {
 
 /// The parts of a table, in the order in which they lie in memory.
 enum class Part : std::uint8_t {
-  window_v4,     // u16 or u32[window size]: classes, one an address.
-  root_v4,       // u32[65536]: address entries by the upper 16 bits.
-  nodes_v4,      // u32[n][256]: address entries by the next 8 bits.
-  hosts_v6,      // Host6[power of two]: open addressing, linear probing.
-  nodes_v6,      // u32[n][256]: address entries by 8 bits a level; node 0 is the root.
-  owners_v4,     // Owner4[power of two]: the node of each IPv4 endpoint; used by forks only.
-  sources,       // SourceRecord[classes].
-  destinations,  // DestinationRecord[classes].
-  spans,         // Span[n]: rows of both half matrices.
-  tiles,         // u8 or u16 [n][32]: cells; tile 0 is all zero.
-  outcomes,      // u32[n]: what the cells of a row mean.
-  lines,         // PortLine[n].
-  forks,         // Fork[n].
+  window_v4,        // u16 or u32[window size]: classes, one an address.
+  root_v4,          // u32[65536]: address entries by the upper 16 bits.
+  nodes_v4,         // u32[n][256]: address entries by the next 8 bits.
+  hosts_v6,         // Host6[power of two]: open addressing, linear probing.
+  nodes_v6,         // u32[n][256]: address entries by 8 bits a level; node 0 is the root.
+  owners_v4,        // Owner4[power of two]: the node of each IPv4 endpoint; used by forks only.
+  sources,          // SourceRecord[classes].
+  destinations,     // DestinationRecord[classes].
+  spans,            // Span[n]: rows of both half matrices.
+  tiles,            // u8 or u16 [n][32]: cells; tile 0 is all zero.
+  outcomes,         // u32[n]: what the cells of a row mean.
+  lines,            // PortLine[n].
+  forks,            // Fork[n].
+  permit_rows,      // u32[classes]: where the permits of a source begin.
+  permit_cells,     // u32[n]: rows laid into each other's gaps.
+  permit_lines,     // PermitLine[n].
+  permit_defaults,  // u32[classes]: the lines of a class where no cell says otherwise.
 };
-inline constexpr std::size_t kPartCount = 13;
+inline constexpr std::size_t kPartCount = 17;
 
 /// Address entry: | child 1 | class or node index 31 |
 inline constexpr std::uint32_t kChild = 1U << 31U;
@@ -101,6 +105,41 @@ struct Host6 {
 };
 static_assert(sizeof(Host6) == 24);
 
+/// What holds between a class and another where no permit cell says otherwise. Classes are numbered
+/// by their opening as destinations; a permit row begins with its opening as a source.
+enum class Opening : std::uint8_t {
+  closed,   // Nothing is allowed.
+  by_port,  // What the line in permit_defaults says.
+  open,     // Everything is allowed.
+  outside,  // No workload: as open, but not to another such end where transit is denied.
+};
+
+/// Permit row: | opening 2 | workload 1 | base 29 |. The cell of a destination class is at
+/// base + class. A workload is allowed to reach its own address.
+inline constexpr unsigned kOpeningShift = 30;
+inline constexpr std::uint32_t kPermitWorkload = 1U << 29U;
+inline constexpr std::uint32_t kPermitBase = kPermitWorkload - 1;
+/// Permit cell: | destination class 16 | permit line 16 |. It is the row's own if the class is the
+/// one asked for: bases are unique, so base and class follow from place and class.
+inline constexpr unsigned kCellClassShift = 16;
+inline constexpr std::uint32_t kCellLine = 0xffff;
+inline constexpr std::uint32_t kNoCell = 0xffff'ffffU;
+/// Permit default: | line as destination 16 | line as source 16 |.
+
+/// Permit lines that every table has, and the one that none has: it depends on the node, or there
+/// are more lines than numbers, so the whole walk is asked.
+inline constexpr std::uint32_t kLineNothing = 0;
+inline constexpr std::uint32_t kLineEverything = 1;
+inline constexpr std::uint32_t kLineWalk = 0xffff;
+
+/// Which (protocol << 16 | destination port) are allowed: those with an odd number of toggles at or
+/// below them. Unused toggles are PortLine::kNoLimit; a line without one goes on in the next.
+struct PermitLine {
+  static constexpr std::size_t kToggles = 8;
+  std::array<std::uint32_t, kToggles> toggles{};
+};
+static_assert(sizeof(PermitLine) == 32);
+
 struct PartPlace {
   std::uint64_t offset = 0;  // Bytes from the start of the header; a multiple of 64.
   std::uint64_t bytes = 0;
@@ -118,7 +157,12 @@ struct Header {
   std::uint32_t window_first = 0;  // The first address of window_v4.
   std::uint32_t window_size = 0;   // How many addresses it covers.
   std::uint32_t window_shift = 0;  // 1: its entries are 16 bits; 2: they are 32.
-  std::uint32_t reserved = 0;
+  std::uint32_t permits = 0;       // 1: the permit parts are there.
+  // By number, classes are closed, by_port, open, outside as destinations; where each begins.
+  std::uint32_t first_by_port = 0;
+  std::uint32_t first_open = 0;
+  std::uint32_t first_outside = 0;
+  std::uint32_t transit_denied = 0;  // 1: nothing is allowed between two classes outside.
   std::array<PartPlace, kPartCount> parts{};
 };
 
@@ -137,6 +181,13 @@ struct TableView {
   const std::uint32_t* outcomes = nullptr;
   const PortLine* lines = nullptr;
   const Fork* forks = nullptr;
+  const std::uint32_t* permit_rows = nullptr;  // Null: the table has no permits.
+  const std::uint32_t* permit_cells = nullptr;
+  const std::uint32_t* permit_lines = nullptr;
+  const std::uint32_t* permit_defaults = nullptr;
+  std::uint32_t first_by_port = 0;
+  std::uint32_t first_open = 0;
+  std::uint32_t first_shut = 0;  // Of classes that sources outside do not reach.
   std::uint32_t hosts_v6_mask = 0;
   std::uint32_t owners_v4_mask = 0;
   std::uint32_t cell_shift = 0;

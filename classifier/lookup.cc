@@ -10,7 +10,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
-#include "classifier/kernels.h"
+#include "classifier/kernel/kernels.h"
 
 namespace portcullis::classifier {
 namespace {
@@ -75,6 +75,20 @@ void lookup(const Table& table, std::span<const Key6> keys, std::span<Verdict> v
   for (std::size_t i = 0; i < keys.size(); i += limits::kBurstMax) {
     const std::size_t n = std::min(limits::kBurstMax, keys.size() - i);
     kernel().lookup_v6(table.view(), keys.data() + i, n, verdicts.data() + i);
+  }
+}
+
+void permit(const Table& table, std::span<const Key4> keys, std::span<Permit> permits) noexcept {
+  for (std::size_t i = 0; i < keys.size(); i += limits::kBurstMax) {
+    const std::size_t n = std::min(limits::kBurstMax, keys.size() - i);
+    kernel().permit_v4(table.view(), keys.data() + i, n, permits.data() + i);
+  }
+}
+
+void permit(const Table& table, std::span<const Key6> keys, std::span<Permit> permits) noexcept {
+  for (std::size_t i = 0; i < keys.size(); i += limits::kBurstMax) {
+    const std::size_t n = std::min(limits::kBurstMax, keys.size() - i);
+    kernel().permit_v6(table.view(), keys.data() + i, n, permits.data() + i);
   }
 }
 

@@ -93,6 +93,15 @@ void Table::read_view() {
   view_.outcomes = records<std::uint32_t>(bytes, Part::outcomes);
   view_.lines = records<PortLine>(bytes, Part::lines);
   view_.forks = records<Fork>(bytes, Part::forks);
+  if (header.permits != 0) {
+    view_.permit_rows = records<std::uint32_t>(bytes, Part::permit_rows);
+    view_.permit_cells = records<std::uint32_t>(bytes, Part::permit_cells);
+    view_.permit_lines = records<std::uint32_t>(bytes, Part::permit_lines);
+    view_.permit_defaults = records<std::uint32_t>(bytes, Part::permit_defaults);
+  }
+  view_.first_by_port = header.first_by_port;
+  view_.first_open = header.first_open;
+  view_.first_shut = header.transit_denied != 0 ? header.first_outside : kNoClass;
   view_.hosts_v6_mask = header.hosts_v6_mask;
   view_.owners_v4_mask = header.owners_v4_mask;
   view_.cell_shift = header.cell_shift;
@@ -117,6 +126,9 @@ void Table::read_sizes() {
   sizes_.profiles = bytes_of(Part::outcomes) + bytes_of(Part::forks);
   sizes_.class_records = bytes_of(Part::sources) + bytes_of(Part::destinations);
   sizes_.owners = bytes_of(Part::owners_v4);
+  sizes_.permits = bytes_of(Part::permit_rows) + bytes_of(Part::permit_cells) +
+                   bytes_of(Part::permit_lines) + bytes_of(Part::permit_defaults);
+  sizes_.permit_lines = bytes_of(Part::permit_lines) / sizeof(PermitLine);
   sizes_.classes = header.class_count;
   sizes_.port_classes = bytes_of(Part::lines) / sizeof(PortLine);
   sizes_.profile_count = bytes_of(Part::outcomes) / sizeof(std::uint32_t);

@@ -62,4 +62,17 @@ struct Verdict {
 };
 static_assert(sizeof(Verdict) == 8);
 
+/// Whether a flow is allowed, and the way to the rules that say so: its classes in that table.
+/// | allowed 1 | class of the source 31 | class of the destination 32 |
+/// A zero Permit denies.
+struct Permit {
+  std::uint32_t bits = 0;
+  std::uint32_t destination = 0;
+
+  static constexpr std::uint32_t kAllowed = 1U << 31U;
+  [[nodiscard]] constexpr bool allowed() const { return (bits & kAllowed) != 0; }
+  [[nodiscard]] constexpr std::uint32_t source() const { return bits & ~kAllowed; }
+};
+static_assert(sizeof(Permit) == 8);
+
 }  // namespace portcullis::classifier

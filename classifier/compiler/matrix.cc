@@ -13,6 +13,8 @@ namespace portcullis::classifier {
 namespace {
 
 constexpr std::size_t kByteCells = 256;
+/// Cells kept beside their packed form, 8 bytes each.
+constexpr std::size_t kCellsKeptMax = std::size_t{1} << 24U;
 constexpr std::size_t kWordsPerTile = kTileColumns / 2;
 constexpr std::size_t kWordsPerSpan = sizeof(Span) / sizeof(std::uint32_t);
 
@@ -70,8 +72,12 @@ Matrix::Matrix(const RuleSet& rules, std::size_t bytes_max)
 Result<std::vector<RowPlace>> Matrix::add(Direction direction, const Half& half) {
   const std::size_t column_count = half.column_kinds.size();
   std::vector<RowPlace> places;
-  places.push_back(place(outside_row(rules_.default_mode, half), column_count));
-  places.push_back(place(unidentified_row(), column_count));
+  const auto add_row = [&](const SparseRow& row) {
+    places.push_back(place(row, column_count));
+    keep(direction, row);
+  };
+  add_row(outside_row(rules_.default_mode, half));
+  add_row(unidentified_row());
 
   const auto rules_by_row = rules_of_rows(rules_, direction, half);
   RowBuilder builder(rules_, half, outcomes_);
@@ -83,7 +89,7 @@ Result<std::vector<RowPlace>> Matrix::add(Direction direction, const Half& half)
                       "use fewer policies for it",
                       name));
     }
-    places.push_back(place(builder.row(), column_count));
+    add_row(builder.row());
     if (bytes() > bytes_max_) {
       return fail(
           fmt::format("the {} matrix of {} rows by {} columns outgrows the table's limit of {} "
@@ -96,6 +102,19 @@ Result<std::vector<RowPlace>> Matrix::add(Direction direction, const Half& half)
     }
   }
   return places;
+}
+
+void Matrix::keep(Direction direction, const SparseRow& row) {
+  cells_kept_ += row.cells.size();
+  if (cells_kept_ <= kCellsKeptMax) {
+    rows_[static_cast<std::size_t>(direction)].push_back(row);
+  } else {
+    rows_ = {};
+  }
+}
+
+const std::vector<SparseRow>* Matrix::rows(Direction direction) const {
+  return cells_kept_ <= kCellsKeptMax ? &rows_[static_cast<std::size_t>(direction)] : nullptr;
 }
 
 RowPlace Matrix::place(const SparseRow& row, std::size_t column_count) {

@@ -3,6 +3,7 @@
 // Thread: one.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -41,6 +42,8 @@ class Matrix {
   /// Errors: too many bytes, or a row with more outcomes than a cell can number.
   Result<std::vector<RowPlace>> add(Direction direction, const Half& half);
 
+  /// A direction's rows as they were before packing, or null: there were too many cells to keep.
+  [[nodiscard]] const std::vector<SparseRow>* rows(Direction direction) const;
   [[nodiscard]] const Intern& spans() const { return spans_; }
   [[nodiscard]] const Intern& outcome_words() const { return outcome_words_; }
   [[nodiscard]] const Outcomes& outcomes() const { return outcomes_; }
@@ -51,6 +54,7 @@ class Matrix {
 
  private:
   RowPlace place(const SparseRow& row, std::size_t column_count);
+  void keep(Direction direction, const SparseRow& row);
 
   const RuleSet& rules_;
   std::size_t bytes_max_;
@@ -59,6 +63,8 @@ class Matrix {
   Intern tiles_;  // Cells of 16 bits, two a word.
   Intern outcome_words_;
   std::size_t outcomes_per_row_max_ = 0;
+  std::array<std::vector<SparseRow>, 2> rows_;  // By Direction.
+  std::size_t cells_kept_ = 0;
 
   // Room for one place().
   std::vector<std::uint32_t> span_run_;

@@ -45,13 +45,20 @@ std::vector<Flow> boundary_flows(const RuleSet& rules, Family family, std::mt199
   return flows;
 }
 
+struct Answers {
+  std::vector<Verdict> verdicts;
+  std::vector<Permit> permits;
+};
+
 template <typename Key, typename KeyOf>
-std::vector<Verdict> verdicts_of(const Table& table, const std::vector<Flow>& flows, KeyOf key_of) {
+Answers answers_of(const Table& table, const std::vector<Flow>& flows, KeyOf key_of) {
   std::vector<Key> keys;
   std::ranges::transform(flows, std::back_inserter(keys), key_of);
-  std::vector<Verdict> verdicts(keys.size());
-  lookup(table, keys, verdicts);
-  return verdicts;
+  Answers answers{.verdicts = std::vector<Verdict>(keys.size()),
+                  .permits = std::vector<Permit>(keys.size())};
+  lookup(table, keys, answers.verdicts);
+  permit(table, keys, answers.permits);
+  return answers;
 }
 
 std::vector<Isa> isas_here() {
@@ -82,19 +89,20 @@ std::size_t compare(const RuleSet& rules,
   const auto expected = reference_verdicts(rules, flows);
   for (const Isa isa : isas_here()) {
     EXPECT_TRUE(force_isa(isa));
-    const auto verdicts = family == Family::v4 ? verdicts_of<Key4>(table, flows, key4_of)
-                                               : verdicts_of<Key6>(table, flows, key6_of);
-    const auto differs = std::ranges::mismatch(verdicts, expected).in1;
-    if (differs != verdicts.end()) {
-      const auto i = static_cast<std::size_t>(differs - verdicts.begin());
-      ADD_FAILURE() << text_of(flows[i])
-                    << fmt::format(": {} kernel {:#x} {:#x}, reference {:#x} {:#x}",
-                                   to_string(isa),
-                                   verdicts[i].egress.bits,
-                                   verdicts[i].ingress.bits,
-                                   expected[i].egress.bits,
-                                   expected[i].ingress.bits);
-      return i;
+    const auto [verdicts, permits] = family == Family::v4 ? answers_of<Key4>(table, flows, key4_of)
+                                                          : answers_of<Key6>(table, flows, key6_of);
+    for (std::size_t i = 0; i < flows.size(); ++i) {
+      if (verdicts[i] != expected[i] || permits[i].allowed() != expected[i].allowed()) {
+        ADD_FAILURE() << text_of(flows[i])
+                      << fmt::format(": {} kernel {:#x} {:#x}, permit {:#x}; reference {:#x} {:#x}",
+                                     to_string(isa),
+                                     verdicts[i].egress.bits,
+                                     verdicts[i].ingress.bits,
+                                     permits[i].bits,
+                                     expected[i].egress.bits,
+                                     expected[i].ingress.bits);
+        return i;
+      }
     }
   }
   return flows.size();

@@ -2,8 +2,7 @@
 // The kernel for processors with AVX2 and BMI2: eight lanes.
 #include <immintrin.h>
 
-#include "classifier/kernel.h"
-#include "classifier/kernels.h"
+#include "classifier/kernel/entry.h"
 
 namespace portcullis::classifier {
 namespace {
@@ -18,6 +17,32 @@ struct Avx2 {
   }
   static void store(std::uint32_t* words, Lanes lanes) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(words), lanes);
+  }
+  static void load_keys(const Key4* keys, Lanes& src, Lanes& dst, Lanes& port_key) {
+    // Two keys a vector, four words a key: | src | dst | ports | rest |.
+    const auto* words = reinterpret_cast<const std::uint32_t*>(keys);
+    const Lanes a = load(words);
+    const Lanes b = load(words + 8);
+    const Lanes c = load(words + 16);
+    const Lanes d = load(words + 24);
+    const Lanes ab_low = _mm256_unpacklo_epi32(a, b);
+    const Lanes cd_low = _mm256_unpacklo_epi32(c, d);
+    const Lanes ab_high = _mm256_unpackhi_epi32(a, b);
+    const Lanes cd_high = _mm256_unpackhi_epi32(c, d);
+    // Unpacking leaves key 2v + q at lane 4q + v.
+    const Lanes order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    src = _mm256_permutevar8x32_epi32(_mm256_unpacklo_epi64(ab_low, cd_low), order);
+    dst = _mm256_permutevar8x32_epi32(_mm256_unpackhi_epi64(ab_low, cd_low), order);
+    const Lanes ports = _mm256_unpacklo_epi64(ab_high, cd_high);
+    const Lanes rest = _mm256_unpackhi_epi64(ab_high, cd_high);
+    port_key = _mm256_permutevar8x32_epi32(
+        _mm256_or_si256(shift_right(ports, 16), bit_and(rest, splat(0xff'0000))), order);
+  }
+  static void store_pairs(std::uint32_t* words, Lanes a, Lanes b) {
+    const Lanes low = _mm256_unpacklo_epi32(a, b);
+    const Lanes high = _mm256_unpackhi_epi32(a, b);
+    store(words, _mm256_permute2x128_si256(low, high, 0x20));
+    store(words + 8, _mm256_permute2x128_si256(low, high, 0x31));
   }
   static Lanes splat(std::uint32_t word) { return _mm256_set1_epi32(static_cast<int>(word)); }
   static Lanes lane_numbers() { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
@@ -47,7 +72,16 @@ struct Avx2 {
     const Lanes sign = splat(1U << 31U);  // There are only signed comparisons.
     return _mm256_cmpgt_epi32(_mm256_xor_si256(b, sign), _mm256_xor_si256(a, sign));
   }
+  static Mask equal(Lanes a, Lanes b) { return _mm256_cmpeq_epi32(a, b); }
   static Mask mask_not(Mask mask) { return _mm256_xor_si256(mask, _mm256_set1_epi32(-1)); }
+  static Mask mask_and(Mask a, Mask b) { return _mm256_and_si256(a, b); }
+  static Mask mask_or(Mask a, Mask b) { return _mm256_or_si256(a, b); }
+  static Mask mask_of(std::uint32_t bits) {
+    return any(splat(bits), _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128));
+  }
+  static std::uint32_t bits_of(Mask mask) {
+    return static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(mask)));
+  }
   static Lanes select(Mask mask, Lanes a, Lanes b) { return _mm256_blendv_epi8(b, a, mask); }
   static Lanes gather(const std::uint32_t* words, Lanes index) {
     return _mm256_i32gather_epi32(reinterpret_cast<const int*>(words), index, 4);
@@ -60,16 +94,6 @@ struct Avx2 {
   static Lanes gather_bytes(const std::uint8_t* bytes, Lanes offset) {
     return _mm256_i32gather_epi32(reinterpret_cast<const int*>(bytes), offset, 1);
   }
-  static std::size_t append(std::uint32_t* words, Mask mask, Lanes lanes) {
-    const unsigned bits = bits_of(mask);
-    // The numbers of the lanes wanted, a byte each, pushed together.
-    const std::uint64_t bytes = _pdep_u64(bits, 0x0101'0101'0101'0101ULL) * 0xffU;
-    const std::uint64_t chosen = _pext_u64(0x0706'0504'0302'0100ULL, bytes);
-    const Lanes order = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(chosen)));
-    store(words, _mm256_permutevar8x32_epi32(lanes, order));
-    return static_cast<std::size_t>(__builtin_popcount(bits));
-  }
-
   static Lanes follow_lines(const PortLine* lines, Lanes outcome, Lanes key) {
     unsigned refers = bits_of(any(outcome, splat(kReference)));
     if (refers == 0) {
@@ -86,38 +110,24 @@ struct Avx2 {
     return load(words);
   }
 
- private:
-  static unsigned bits_of(Mask mask) {
-    return static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(mask)));
+  static std::uint32_t reached(const std::uint32_t* words, std::uint32_t key) {
+    const std::uint32_t beyond = bits_of(_mm256_cmpgt_epi32(load(words), splat(key)));
+    return 8 - static_cast<std::uint32_t>(__builtin_popcount(beyond));
   }
 
+ private:
   static std::uint32_t decision_of(const PortLine* lines, std::uint32_t word, std::uint32_t key) {
-    const Lanes keys = splat(key);
     while ((word & kReference) != 0) {
       // A line is its eight limits, then its eight outcomes.
       const auto* line = reinterpret_cast<const std::uint32_t*>(lines + (word & kReferenceIndex));
-      const unsigned beyond = bits_of(_mm256_cmpgt_epi32(load(line), keys));
-      word = line[2 * PortLine::kWays - static_cast<unsigned>(__builtin_popcount(beyond))];
+      word = line[PortLine::kWays + reached(line, key)];
     }
     return word;
   }
 };
 
-void lookup_v4(const TableView& table,
-               const Key4* keys,
-               std::size_t n,
-               Verdict* verdicts) noexcept {
-  Walk<Avx2>::run(table, keys, n, verdicts);
-}
-void lookup_v6(const TableView& table,
-               const Key6* keys,
-               std::size_t n,
-               Verdict* verdicts) noexcept {
-  Walk<Avx2>::run(table, keys, n, verdicts);
-}
-
 }  // namespace
 
-const KernelEntry kAvx2Kernel{.isa = Isa::avx2, .lookup_v4 = lookup_v4, .lookup_v6 = lookup_v6};
+const KernelEntry kAvx2Kernel = entry_of<Avx2>(Isa::avx2);
 
 }  // namespace portcullis::classifier

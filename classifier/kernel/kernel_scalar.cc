@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The kernel for any processor: lanes of one.
-#include <bit>
-
-#include "classifier/kernel.h"
-#include "classifier/kernels.h"
+#include "classifier/kernel/entry.h"
 
 namespace portcullis::classifier {
 namespace {
@@ -15,6 +12,15 @@ struct Scalar {
 
   static Lanes load(const std::uint32_t* words) { return *words; }
   static void store(std::uint32_t* words, Lanes lanes) { *words = lanes; }
+  static void load_keys(const Key4* keys, Lanes& src, Lanes& dst, Lanes& port_key) {
+    src = keys->src;
+    dst = keys->dst;
+    port_key = (std::uint32_t{keys->protocol} << 16U) | keys->dst_port;
+  }
+  static void store_pairs(std::uint32_t* words, Lanes a, Lanes b) {
+    words[0] = a;
+    words[1] = b;
+  }
   static Lanes splat(std::uint32_t word) { return word; }
   static Lanes lane_numbers() { return 0; }
   static Lanes add(Lanes a, Lanes b) { return a + b; }
@@ -22,10 +28,15 @@ struct Scalar {
   static Lanes shift_left(Lanes lanes, unsigned bits) { return lanes << bits; }
   static Lanes shift_right(Lanes lanes, unsigned bits) { return lanes >> bits; }
   static Lanes bit(Lanes lanes) { return 1U << (lanes % 32); }
-  static Lanes popcount(Lanes lanes) { return static_cast<Lanes>(std::popcount(lanes)); }
+  static Lanes popcount(Lanes lanes) { return static_cast<Lanes>(__builtin_popcount(lanes)); }
   static Mask any(Lanes a, Lanes b) { return 0U - static_cast<Mask>((a & b) != 0); }
   static Mask less(Lanes a, Lanes b) { return 0U - static_cast<Mask>(a < b); }
+  static Mask equal(Lanes a, Lanes b) { return 0U - static_cast<Mask>(a == b); }
   static Mask mask_not(Mask mask) { return ~mask; }
+  static Mask mask_and(Mask a, Mask b) { return a & b; }
+  static Mask mask_or(Mask a, Mask b) { return a | b; }
+  static Mask mask_of(std::uint32_t bits) { return 0U - (bits & 1U); }
+  static std::uint32_t bits_of(Mask mask) { return mask & 1U; }
   // By arithmetic: which way a key goes is random to the processor, and compilers turn ?: of loads
   // back into branches.
   static Lanes select(Mask mask, Lanes a, Lanes b) { return b ^ ((a ^ b) & mask); }
@@ -38,10 +49,6 @@ struct Scalar {
     std::memcpy(&word, bytes + offset, sizeof(word));
     return word;
   }
-  static std::size_t append(std::uint32_t* words, Mask mask, Lanes lanes) {
-    *words = lanes;
-    return mask & 1U;
-  }
   static Lanes follow_lines(const PortLine* lines, Lanes outcome, Lanes key) {
     Lanes decision = one_line(lines, outcome, key);
     while ((decision & kReference) != 0) {
@@ -50,35 +57,27 @@ struct Scalar {
     return decision;
   }
 
+  static std::uint32_t reached(const std::uint32_t* words, std::uint32_t key) {
+    std::int32_t count = 0;
+    for (std::size_t i = 0; i < 8; ++i) {  // Signed, for SSE2; all are below 2^31.
+      count += static_cast<std::int32_t>(words[i]) <= static_cast<std::int32_t>(key) ? 1 : 0;
+    }
+    return static_cast<std::uint32_t>(count);
+  }
+
  private:
   /// A decision stays what it is, though line 0 is read for it.
   static Lanes one_line(const PortLine* lines, Lanes outcome, Lanes key) {
     const Mask refers = any(outcome, kReference);
-    const PortLine& line = lines[outcome & kReferenceIndex & refers];
-    std::int32_t reached = 0;
-    for (std::size_t i = 0; i < PortLine::kWays; ++i) {  // Signed, for SSE2; all are below 2^31.
-      reached +=
-          static_cast<std::int32_t>(line.limits[i]) <= static_cast<std::int32_t>(key) ? 1 : 0;
-    }
-    return select(refers, line.outcomes[static_cast<std::size_t>(reached)], outcome);
+    // A line is its eight limits, then its eight outcomes.
+    const auto* line =
+        reinterpret_cast<const std::uint32_t*>(lines + (outcome & kReferenceIndex & refers));
+    return select(refers, line[PortLine::kWays + reached(line, key)], outcome);
   }
 };
 
-void lookup_v4(const TableView& table,
-               const Key4* keys,
-               std::size_t n,
-               Verdict* verdicts) noexcept {
-  Walk<Scalar>::run(table, keys, n, verdicts);
-}
-void lookup_v6(const TableView& table,
-               const Key6* keys,
-               std::size_t n,
-               Verdict* verdicts) noexcept {
-  Walk<Scalar>::run(table, keys, n, verdicts);
-}
-
 }  // namespace
 
-const KernelEntry kScalarKernel{.isa = Isa::scalar, .lookup_v4 = lookup_v4, .lookup_v6 = lookup_v6};
+const KernelEntry kScalarKernel = entry_of<Scalar>(Isa::scalar);
 
 }  // namespace portcullis::classifier

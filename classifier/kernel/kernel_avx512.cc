@@ -2,8 +2,7 @@
 // The kernel for processors with AVX-512 (F, BW, DQ, VL): sixteen lanes.
 #include <immintrin.h>
 
-#include "classifier/kernel.h"
-#include "classifier/kernels.h"
+#include "classifier/kernel/entry.h"
 
 namespace portcullis::classifier {
 namespace {
@@ -15,6 +14,34 @@ struct Avx512 {
 
   static Lanes load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
   static void store(std::uint32_t* words, Lanes lanes) { _mm512_storeu_si512(words, lanes); }
+  static void load_keys(const Key4* keys, Lanes& src, Lanes& dst, Lanes& port_key) {
+    // Four keys a vector, four words a key: | src | dst | ports | rest |.
+    const auto* words = reinterpret_cast<const std::uint32_t*>(keys);
+    const Lanes a = load(words);
+    const Lanes b = load(words + 16);
+    const Lanes c = load(words + 32);
+    const Lanes d = load(words + 48);
+    const Lanes ab_low = _mm512_unpacklo_epi32(a, b);
+    const Lanes cd_low = _mm512_unpacklo_epi32(c, d);
+    const Lanes ab_high = _mm512_unpackhi_epi32(a, b);
+    const Lanes cd_high = _mm512_unpackhi_epi32(c, d);
+    // Unpacking leaves key 4v + q at lane 4q + v.
+    const Lanes order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    src = _mm512_permutexvar_epi32(order, _mm512_unpacklo_epi64(ab_low, cd_low));
+    dst = _mm512_permutexvar_epi32(order, _mm512_unpackhi_epi64(ab_low, cd_low));
+    const Lanes ports = _mm512_unpacklo_epi64(ab_high, cd_high);
+    const Lanes rest = _mm512_unpackhi_epi64(ab_high, cd_high);
+    port_key = _mm512_permutexvar_epi32(
+        order, _mm512_or_si512(shift_right(ports, 16), bit_and(rest, splat(0xff'0000))));
+  }
+  static void store_pairs(std::uint32_t* words, Lanes a, Lanes b) {
+    const Lanes low = _mm512_unpacklo_epi32(a, b);
+    const Lanes high = _mm512_unpackhi_epi32(a, b);
+    const Lanes first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+    const Lanes second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    store(words, _mm512_permutex2var_epi64(low, first, high));
+    store(words + 16, _mm512_permutex2var_epi64(low, second, high));
+  }
   static Lanes splat(std::uint32_t word) { return _mm512_set1_epi32(static_cast<int>(word)); }
   static Lanes lane_numbers() {
     return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -37,7 +64,12 @@ struct Avx512 {
   }
   static Mask any(Lanes a, Lanes b) { return _mm512_test_epi32_mask(a, b); }
   static Mask less(Lanes a, Lanes b) { return _mm512_cmplt_epu32_mask(a, b); }
+  static Mask equal(Lanes a, Lanes b) { return _mm512_cmpeq_epi32_mask(a, b); }
   static Mask mask_not(Mask mask) { return static_cast<Mask>(~mask); }
+  static Mask mask_and(Mask a, Mask b) { return static_cast<Mask>(a & b); }
+  static Mask mask_or(Mask a, Mask b) { return static_cast<Mask>(a | b); }
+  static Mask mask_of(std::uint32_t bits) { return static_cast<Mask>(bits); }
+  static std::uint32_t bits_of(Mask mask) { return mask; }
   static Lanes select(Mask mask, Lanes a, Lanes b) { return _mm512_mask_blend_epi32(mask, b, a); }
   static Lanes gather(const std::uint32_t* words, Lanes index) {
     return _mm512_i32gather_epi32(index, words, 4);
@@ -49,12 +81,6 @@ struct Avx512 {
   static Lanes gather_bytes(const std::uint8_t* bytes, Lanes offset) {
     return _mm512_i32gather_epi32(offset, bytes, 1);
   }
-  /// In a register first: Zen 4 takes a hundred cycles to compress into memory.
-  static std::size_t append(std::uint32_t* words, Mask mask, Lanes lanes) {
-    store(words, _mm512_maskz_compress_epi32(mask, lanes));
-    return static_cast<std::size_t>(__builtin_popcount(mask));
-  }
-
   static Lanes follow_lines(const PortLine* lines, Lanes outcome, Lanes key) {
     Mask refers = any(outcome, splat(kReference));
     if (refers == 0) {
@@ -71,35 +97,26 @@ struct Avx512 {
     return load(words);
   }
 
+  static std::uint32_t reached(const std::uint32_t* words, std::uint32_t key) {
+    const __m256i eight = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+    const __m256i keys = _mm256_set1_epi32(static_cast<int>(key));
+    return static_cast<std::uint32_t>(
+        __builtin_popcount(static_cast<unsigned>(_mm256_cmple_epi32_mask(eight, keys))));
+  }
+
  private:
   static std::uint32_t decision_of(const PortLine* lines, std::uint32_t word, std::uint32_t key) {
-    const __m256i keys = _mm256_set1_epi32(static_cast<int>(key));
     while ((word & kReference) != 0) {
       // A line is its eight limits, then its eight outcomes.
       const auto* line = reinterpret_cast<const std::uint32_t*>(lines + (word & kReferenceIndex));
-      const __m256i limits = _mm256_load_si256(reinterpret_cast<const __m256i*>(line));
-      const auto reached = static_cast<unsigned>(_mm256_cmple_epi32_mask(limits, keys));
-      word = line[PortLine::kWays + static_cast<unsigned>(__builtin_popcount(reached))];
+      word = line[PortLine::kWays + reached(line, key)];
     }
     return word;
   }
 };
 
-void lookup_v4(const TableView& table,
-               const Key4* keys,
-               std::size_t n,
-               Verdict* verdicts) noexcept {
-  Walk<Avx512>::run(table, keys, n, verdicts);
-}
-void lookup_v6(const TableView& table,
-               const Key6* keys,
-               std::size_t n,
-               Verdict* verdicts) noexcept {
-  Walk<Avx512>::run(table, keys, n, verdicts);
-}
-
 }  // namespace
 
-const KernelEntry kAvx512Kernel{.isa = Isa::avx512, .lookup_v4 = lookup_v4, .lookup_v6 = lookup_v6};
+const KernelEntry kAvx512Kernel = entry_of<Avx512>(Isa::avx512);
 
 }  // namespace portcullis::classifier

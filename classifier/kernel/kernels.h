@@ -11,11 +11,13 @@
 
 namespace portcullis::classifier {
 
-/// Shapes: keys[n], verdicts[n]; n <= kBurstMax.
+/// Shapes: keys[n], verdicts[n], permits[n]; n <= kBurstMax.
 struct KernelEntry {
   Isa isa = Isa::scalar;
   void (*lookup_v4)(const TableView&, const Key4*, std::size_t n, Verdict*) noexcept = nullptr;
   void (*lookup_v6)(const TableView&, const Key6*, std::size_t n, Verdict*) noexcept = nullptr;
+  void (*permit_v4)(const TableView&, const Key4*, std::size_t n, Permit*) noexcept = nullptr;
+  void (*permit_v6)(const TableView&, const Key6*, std::size_t n, Permit*) noexcept = nullptr;
 };
 
 extern const KernelEntry kScalarKernel;

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include "classifier/compiler/comb.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace portcullis::classifier {
+namespace {
+
+constexpr std::size_t kWordBits = 64;
+
+}  // namespace
+
+std::uint32_t Comb::place(std::span<const std::uint32_t> columns) {
+  if (columns.size() != length_) {
+    length_ = columns.size();
+    search_from_ = 0;
+  }
+  // Sixty-four bases at a time: one is free if no column's place is taken.
+  for (std::uint32_t base = search_from_;; base += kWordBits) {
+    const std::size_t word = base / kWordBits;
+    std::uint64_t unfit = word < bases_.size() ? bases_[word] : 0;
+    for (std::size_t i = 0; i < columns.size() && ~unfit != 0; ++i) {
+      unfit |= taken_from(std::size_t{base} + columns[i]);
+    }
+    if (~unfit == 0) {
+      continue;
+    }
+    search_from_ = base;
+    base += static_cast<std::uint32_t>(std::countr_one(unfit));
+    take(bases_, base);
+    for (const std::uint32_t column : columns) {
+      take(taken_, std::size_t{base} + column);
+    }
+    bases_end_ = std::max(bases_end_, base + 1);
+    return base;
+  }
+}
+
+/// Sixty-four bits from `place` on.
+std::uint64_t Comb::taken_from(std::size_t place) const {
+  const std::size_t word = place / kWordBits;
+  const std::size_t shift = place % kWordBits;
+  const std::uint64_t low = word < taken_.size() ? taken_[word] >> shift : 0;
+  const bool crosses = shift != 0 && word + 1 < taken_.size();
+  return low | (crosses ? taken_[word + 1] << (kWordBits - shift) : 0);
+}
+
+void Comb::take(std::vector<std::uint64_t>& bits, std::size_t place) {
+  if (place / kWordBits >= bits.size()) {
+    bits.resize(std::max(place / kWordBits + 1, bits.size() * 2));
+  }
+  bits[place / kWordBits] |= std::uint64_t{1} << (place % kWordBits);
+}
+
+}  // namespace portcullis::classifier

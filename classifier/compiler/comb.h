@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Comb: sparse rows laid into each other's gaps. Every row gets a base of its own, so that a place
+// and a column name their row.
+// Thread: one. Source: row displacement; Tarjan and Yao, "Storing a sparse table", CACM 1979.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace portcullis::classifier {
+
+class Comb {
+ public:
+  /// The lowest base that no row has and from which all of these columns are free; takes it.
+  /// Columns ascend. Cheapest when the longest rows come first.
+  std::uint32_t place(std::span<const std::uint32_t> columns);
+  /// One past the highest base.
+  [[nodiscard]] std::uint32_t bases_end() const { return bases_end_; }
+
+ private:
+  [[nodiscard]] std::uint64_t taken_from(std::size_t place) const;
+  void take(std::vector<std::uint64_t>& bits, std::size_t place);
+
+  std::vector<std::uint64_t> taken_;  // A bit a place.
+  std::vector<std::uint64_t> bases_;  // A bit a base.
+  std::size_t length_ = 0;            // Of the row placed last.
+  std::uint32_t search_from_ = 0;     // No row of that length fits before.
+  std::uint32_t bases_end_ = 0;
+};
+
+}  // namespace portcullis::classifier

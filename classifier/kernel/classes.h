@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+// The first stage of a lookup: a burst of keys to the classes of both ends.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "classifier/kernel/kernel.h"
+
+namespace portcullis::classifier {
+
+/// What a burst carries from stage to stage. Lanes past its end, up to a whole vector, hold class
+/// 0.
+template <Kernel K>
+struct KeyBurst {
+  static constexpr std::size_t kMax = limits::kBurstMax;
+  alignas(64) std::uint32_t src_class[kMax];
+  alignas(64) std::uint32_t dst_class[kMax];
+  alignas(64) std::uint32_t port_key[kMax];  // protocol << 16 | destination port.
+  /// Equal where both ends have the same address. IPv4: the addresses themselves.
+  alignas(64) std::uint32_t src_mark[kMax];
+  alignas(64) std::uint32_t dst_mark[kMax];
+};
+
+template <Kernel K>
+class ClassStage {
+ public:
+  /// Shapes: keys[n]; n <= kBurstMax.
+  static void run(const TableView& table, const Key4* keys, std::size_t n, KeyBurst<K>& burst) {
+    std::size_t i = 0;
+    for (; i + K::kLanes <= n; i += K::kLanes) {
+      load(keys + i, burst, i);
+    }
+    if (i < n) {
+      alignas(64) unsigned char room[K::kLanes * sizeof(Key4)] = {};
+      std::memcpy(room, keys + i, (n - i) * sizeof(Key4));
+      load(reinterpret_cast<const Key4*>(room), burst, i);
+    }
+    read_trie(table,
+              burst.src_mark,
+              read_window(table, burst.src_mark, n, burst.src_class),
+              burst.src_class);
+    read_trie(table,
+              burst.dst_mark,
+              read_window(table, burst.dst_mark, n, burst.dst_class),
+              burst.dst_class);
+  }
+
+  static void run(const TableView& table, const Key6* keys, std::size_t n, KeyBurst<K>& burst) {
+    for (std::size_t i = 0; i < n; ++i) {
+      const Key6& key = keys[i];
+      burst.port_key[i] = (std::uint32_t{key.protocol} << 16U) | key.dst_port;
+      burst.src_class[i] = class_v6(table, bytes_of(key.src));
+      burst.dst_class[i] = class_v6(table, bytes_of(key.dst));
+      burst.src_mark[i] = std::memcmp(&key.src, &key.dst, sizeof(key.src)) == 0 ? 0 : 1;
+      burst.dst_mark[i] = 0;
+    }
+    for (std::size_t i = n; i % K::kLanes != 0; ++i) {
+      burst.src_class[i] = 0;
+      burst.dst_class[i] = 0;
+      burst.port_key[i] = 0;
+      burst.src_mark[i] = 1;
+      burst.dst_mark[i] = 0;
+    }
+  }
+
+  /// The endpoint index of the node that an address is of or on, or kNoClass.
+  static std::uint32_t node_of(const TableView& table, std::uint32_t address) {
+    std::uint32_t slot = hash_v4(address) & table.owners_v4_mask;
+    while (table.owners_v4[slot].node != kNoClass && table.owners_v4[slot].address != address) {
+      slot = (slot + 1) & table.owners_v4_mask;
+    }
+    return table.owners_v4[slot].node;
+  }
+  static std::uint32_t node_of(const TableView& table, const decltype(Key6::src)& address) {
+    return host_v6(table, bytes_of(address)).node;
+  }
+
+ private:
+  using Lanes = typename K::Lanes;
+  using Mask = typename K::Mask;
+  static constexpr std::size_t kMax = limits::kBurstMax;
+
+  static void load(const Key4* keys, KeyBurst<K>& burst, std::size_t at) {
+    Lanes src;
+    Lanes dst;
+    Lanes port_key;
+    K::load_keys(keys, src, dst, port_key);
+    K::store(burst.src_mark + at, src);
+    K::store(burst.dst_mark + at, dst);
+    K::store(burst.port_key + at, port_key);
+  }
+
+  /// Classes of the addresses that the window holds. Bit i of what is returned: address i is none.
+  static std::uint64_t read_window(const TableView& table,
+                                   const std::uint32_t* addresses,
+                                   std::size_t n,
+                                   std::uint32_t* classes) {
+    std::uint64_t outside = 0;
+    const Lanes to_offset = K::splat(0U - table.window_first);
+    const Lanes size = K::splat(table.window_size);
+    for (std::size_t i = 0; i < n; i += K::kLanes) {
+      const Lanes offset = K::add(K::load(addresses + i), to_offset);
+      const Mask inside = K::less(offset, size);
+      const Lanes byte = K::shift_left(K::select(inside, offset, K::splat(0)), table.window_shift);
+      K::store(classes + i,
+               K::bit_and(K::gather_bytes(table.window_v4, byte), K::splat(table.window_mask)));
+      outside |= std::uint64_t{K::bits_of(K::mask_not(inside))} << i;
+    }
+    return outside;
+  }
+
+  /// Classes of the addresses of the set bits. They are few, too few to fill vectors. One loop a
+  /// level, so that their loads are under way together; selected by arithmetic, since a branch
+  /// would be random to the processor.
+  static void read_trie(const TableView& table,
+                        const std::uint32_t* addresses,
+                        std::uint64_t outside,
+                        std::uint32_t* classes) {
+    for (std::uint64_t bits = outside; bits != 0; bits &= bits - 1) {
+      const int i = __builtin_ctzll(bits);
+      classes[i] = table.root_v4[addresses[i] >> 16U];
+    }
+    for (const unsigned shift : {8U, 0U}) {
+      for (std::uint64_t bits = outside; bits != 0; bits &= bits - 1) {
+        const int i = __builtin_ctzll(bits);
+        const std::uint32_t entry = classes[i];
+        const std::uint32_t goes_on = 0U - (entry >> 31U);
+        // The shift drops kChild and leaves the node's first entry.
+        const std::uint32_t index = (entry << 8U) + ((addresses[i] >> shift) & 0xffU);
+        classes[i] = entry ^ ((entry ^ table.nodes_v4[index & goes_on]) & goes_on);
+      }
+    }
+  }
+
+  // No std::array member functions: they are shared inline functions of the kind that the head of
+  // this file forbids.
+  static const std::uint8_t* bytes_of(const decltype(Key6::src)& address) {
+    return reinterpret_cast<const std::uint8_t*>(&address);
+  }
+
+  static std::uint64_t read_word(const std::uint8_t* bytes) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes, sizeof(word));
+    return word;
+  }
+
+  /// The slot that holds the address, or an empty one.
+  static const Host6& host_v6(const TableView& table, const std::uint8_t* address) {
+    const std::uint64_t high = read_word(address);
+    const std::uint64_t low = read_word(address + 8);
+    std::uint32_t slot = hash_v6(high, low) & table.hosts_v6_mask;
+    while (true) {
+      const Host6& host = table.hosts_v6[slot];
+      const std::uint8_t* bytes = bytes_of(host.address);
+      if (host.address_class == kNoClass ||
+          (read_word(bytes) == high && read_word(bytes + 8) == low)) {
+        return host;
+      }
+      slot = (slot + 1) & table.hosts_v6_mask;
+    }
+  }
+
+  static std::uint32_t class_v6(const TableView& table, const std::uint8_t* address) {
+    const Host6& host = host_v6(table, address);
+    if (host.address_class != kNoClass) {
+      return host.address_class;
+    }
+    std::uint32_t entry = table.nodes_v6[address[0]];
+    for (std::size_t i = 1; (entry & kChild) != 0; ++i) {
+      entry = table.nodes_v6[(entry << 8U) + address[i]];
+    }
+    return entry;
+  }
+};
+
+}  // namespace portcullis::classifier

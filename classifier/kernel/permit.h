@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+// From classes to permits: one cell for both directions, and for what it leaves to the port one
+// line.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "classifier/kernel/walk.h"
+
+namespace portcullis::classifier {
+
+template <Kernel K>
+class PermitStage {
+ public:
+  /// Shapes: keys[n], permits[n]; n <= kBurstMax; `burst` holds the classes of keys.
+  template <typename Key>
+  static void run(const TableView& table,
+                  const KeyBurst<K>& burst,
+                  const Key* keys,
+                  std::size_t n,
+                  Permit* permits) {
+    std::uint64_t walked = n == kMax ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
+    std::uint64_t allowed = 0;
+    if (table.permit_rows != nullptr) {
+      alignas(64) std::uint32_t lines[kMax];
+      Open open = read_cells(table, burst, n, lines);
+      open.lined &= walked;
+      open.defaulted &= walked;
+      allowed = open.allowed | read_lines(table, burst, lines, open);
+      allowed |= read_defaults(table, burst, open);
+      walked = open.walked;
+    }
+    if (walked != 0) {
+      allowed |= walk(table, burst, keys, walked);
+    }
+    store(burst, n, allowed, permits);
+  }
+
+ private:
+  using Lanes = typename K::Lanes;
+  using Mask = typename K::Mask;
+  static constexpr std::size_t kMax = limits::kBurstMax;
+  static_assert(kMax <= 64, "a burst's answers are the bits of one word");
+
+  /// Flows by who decides them; bit i is flow i.
+  struct Open {
+    std::uint64_t allowed = 0;    // Nobody any more.
+    std::uint64_t lined = 0;      // Their line.
+    std::uint64_t defaulted = 0;  // The defaults of both ends.
+    std::uint64_t walked = 0;     // The whole walk.
+  };
+
+  /// Fills lines[i] for flows of Open::lined.
+  static Open read_cells(const TableView& table,
+                         const KeyBurst<K>& burst,
+                         std::size_t n,
+                         std::uint32_t* lines) {
+    Open open;
+    for (std::size_t i = 0; i < n; i += K::kLanes) {
+      const Lanes src = K::load(burst.src_class + i);
+      const Lanes dst = K::load(burst.dst_class + i);
+      const Lanes row = K::gather(table.permit_rows, src);
+      const Lanes place = K::add(K::bit_and(row, K::splat(kPermitBase)), dst);
+      const Lanes cell = K::gather(table.permit_cells, place);
+      K::store(lines + i, K::bit_and(cell, K::splat(kCellLine)));
+      const Mask hit = K::equal(K::shift_right(cell, kCellClassShift), dst);
+      const Mask missed = K::mask_not(hit);
+
+      const Mask dst_not_open = K::less(dst, K::splat(table.first_open));
+      const Mask open_ends =
+          K::mask_and(K::any(row, K::splat(kSourceOpen)), K::mask_not(dst_not_open));
+      const Mask dst_by_port =
+          K::mask_and(dst_not_open, K::mask_not(K::less(dst, K::splat(table.first_by_port))));
+      const Mask special = K::mask_or(dst_by_port, K::any(row, K::splat(kSourceSpecial)));
+      const Mask self =
+          K::mask_and(K::equal(K::load(burst.src_mark + i), K::load(burst.dst_mark + i)),
+                      K::any(row, K::splat(kPermitWorkload)));
+      const Mask defaulted = K::mask_and(missed, special);
+      const Mask decided = K::mask_and(K::mask_and(missed, open_ends), K::mask_not(special));
+      open.allowed |= std::uint64_t{K::bits_of(K::mask_or(self, decided))} << i;
+      open.lined |= std::uint64_t{K::bits_of(hit)} << i;
+      open.defaulted |= std::uint64_t{K::bits_of(defaulted)} << i;
+    }
+    return open;
+  }
+
+  // Opening::open and ::outside have the first bit in common, ::by_port and ::outside the second.
+  static constexpr std::uint32_t kSourceOpen = 2U << kOpeningShift;
+  static constexpr std::uint32_t kSourceSpecial = 1U << kOpeningShift;
+
+  static std::uint64_t read_line(const TableView& table, std::uint32_t line, std::uint32_t key) {
+    const std::uint32_t* toggles = table.permit_lines + std::size_t{line} * PermitLine::kToggles;
+    std::uint32_t reached = K::reached(toggles, key);
+    while (reached == PermitLine::kToggles) {
+      toggles += PermitLine::kToggles;
+      reached = K::reached(toggles, key);
+    }
+    return reached & 1U;
+  }
+
+  static std::uint64_t read_lines(const TableView& table,
+                                  const KeyBurst<K>& burst,
+                                  const std::uint32_t* lines,
+                                  Open& open) {
+    std::uint64_t allowed = 0;
+    for (std::uint64_t bits = open.lined; bits != 0; bits &= bits - 1) {
+      const int i = __builtin_ctzll(bits);
+      if (lines[i] == kLineWalk) {
+        open.walked |= bits & (0 - bits);
+        continue;
+      }
+      allowed |= read_line(table, lines[i], burst.port_key[i]) << i;
+    }
+    return allowed;
+  }
+
+  static std::uint64_t read_defaults(const TableView& table, const KeyBurst<K>& burst, Open& open) {
+    std::uint64_t allowed = 0;
+    for (std::uint64_t bits = open.defaulted; bits != 0; bits &= bits - 1) {
+      const int i = __builtin_ctzll(bits);
+      const std::uint32_t src = burst.src_class[i];
+      const std::uint32_t dst = burst.dst_class[i];
+      const bool from_outside =
+          table.permit_rows[src] >> kOpeningShift == static_cast<std::uint32_t>(Opening::outside);
+      if (from_outside && dst >= table.first_shut) {
+        continue;
+      }
+      const std::uint32_t as_source = table.permit_defaults[src] & 0xffffU;
+      const std::uint32_t as_destination = table.permit_defaults[dst] >> 16U;
+      if (as_source == kLineWalk || as_destination == kLineWalk) {
+        open.walked |= bits & (0 - bits);
+        continue;
+      }
+      const std::uint32_t key = burst.port_key[i];
+      allowed |= (read_line(table, as_source, key) & read_line(table, as_destination, key)) << i;
+    }
+    return allowed;
+  }
+
+  /// The rare rest, above all pods and nodes.
+  template <typename Key>
+  static std::uint64_t walk(const TableView& table,
+                            const KeyBurst<K>& burst,
+                            const Key* keys,
+                            std::uint64_t walked) {
+    KeyBurst<K> rest;
+    alignas(Key) unsigned char room[kMax * sizeof(Key)];
+    std::size_t count = 0;
+    for (std::uint64_t bits = walked; bits != 0; bits &= bits - 1) {
+      const int i = __builtin_ctzll(bits);
+      rest.src_class[count] = burst.src_class[i];
+      rest.dst_class[count] = burst.dst_class[i];
+      rest.port_key[count] = burst.port_key[i];
+      rest.src_mark[count] = burst.src_mark[i];
+      rest.dst_mark[count] = burst.dst_mark[i];
+      std::memcpy(room + count++ * sizeof(Key), keys + i, sizeof(Key));
+    }
+    for (std::size_t k = count; k % K::kLanes != 0; ++k) {
+      rest.src_class[k] = 0;
+      rest.dst_class[k] = 0;
+      rest.port_key[k] = 0;
+    }
+    Verdict verdicts[kMax];
+    WalkStage<K>::run(table, rest, reinterpret_cast<const Key*>(room), count, verdicts);
+    std::uint64_t allowed = 0;
+    const Verdict* verdict = verdicts;
+    for (std::uint64_t bits = walked; bits != 0; bits &= bits - 1, ++verdict) {
+      const std::uint32_t both = verdict->egress.bits & verdict->ingress.bits;
+      allowed |= std::uint64_t{both >> 31U} << __builtin_ctzll(bits);
+    }
+    return allowed;
+  }
+
+  static void store(const KeyBurst<K>& burst,
+                    std::size_t n,
+                    std::uint64_t allowed,
+                    Permit* permits) {
+    auto* words = reinterpret_cast<std::uint32_t*>(permits);
+    const Lanes flag = K::splat(Permit::kAllowed);
+    std::size_t i = 0;
+    for (; i + K::kLanes <= n; i += K::kLanes) {
+      const Mask mask = K::mask_of(static_cast<std::uint32_t>(allowed >> i));
+      const Lanes src = K::load(burst.src_class + i);
+      K::store_pairs(
+          words + 2 * i, K::select(mask, K::add(src, flag), src), K::load(burst.dst_class + i));
+    }
+    for (; i < n; ++i) {
+      const auto bit = static_cast<std::uint32_t>((allowed >> i) & 1U);
+      words[2 * i] = burst.src_class[i] | (bit << 31U);
+      words[2 * i + 1] = burst.dst_class[i];
+    }
+  }
+};
+
+}  // namespace portcullis::classifier
