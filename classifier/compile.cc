@@ -65,7 +65,7 @@ Header header_of(const Parts& parts, DefaultMode mode) {
       .owners_v4_mask = static_cast<std::uint32_t>(parts.maps.owners_v4.size() - 1),
       .window_first = parts.maps.window_v4.first,
       .window_size = static_cast<std::uint32_t>(parts.maps.window_v4.classes.size()),
-      .window_shift = parts.maps.window_shift,
+      .entry_shift = parts.maps.entry_shift,
       .permits = parts.permits.rows.empty() ? 0U : 1U,
       .first_by_port = first(Opening::by_port),
       .first_open = first(Opening::open),
@@ -78,13 +78,15 @@ Result<std::unique_ptr<const Table>> assemble(const Header& header,
                                               const Parts& parts,
                                               std::size_t bytes_max) {
   const auto& [records, matrix, permits, maps] = parts;
-  const std::vector<std::byte> window = maps.window_bytes();
+  const std::vector<std::byte> window = maps.entry_bytes(maps.window_v4.classes);
+  const std::vector<std::byte> root = maps.entry_bytes(maps.root_v4);
+  const std::vector<std::byte> nodes = maps.entry_bytes(maps.nodes_v4);
   const std::vector<std::byte> tiles = matrix.tile_bytes();
   const Outcomes& outcomes = matrix.outcomes();
   const std::array<std::span<const std::byte>, kPartCount> bytes{
       window,
-      bytes_of(maps.root_v4),
-      bytes_of(maps.nodes_v4),
+      root,
+      nodes,
       bytes_of(maps.hosts_v6),
       bytes_of(maps.nodes_v6),
       bytes_of(maps.owners_v4),

@@ -12,9 +12,9 @@ namespace portcullis::classifier {
 
 /// The parts of a table, in the order in which they lie in memory.
 enum class Part : std::uint8_t {
-  window_v4,        // u16 or u32[window size]: classes, one an address.
-  root_v4,          // u32[65536]: address entries by the upper 16 bits.
-  nodes_v4,         // u32[n][256]: address entries by the next 8 bits.
+  window_v4,        // Entry4[window size]: classes, one an address.
+  root_v4,          // Entry4[65536]: by the upper 16 bits.
+  nodes_v4,         // Entry4[n][256]: by the next 8 bits.
   hosts_v6,         // Host6[power of two]: open addressing, linear probing.
   nodes_v6,         // u32[n][256]: address entries by 8 bits a level; node 0 is the root.
   owners_v4,        // Owner4[power of two]: the node of each IPv4 endpoint; used by forks only.
@@ -34,6 +34,8 @@ inline constexpr std::size_t kPartCount = 17;
 
 /// Address entry: | child 1 | class or node index 31 |
 inline constexpr std::uint32_t kChild = 1U << 31U;
+/// An Entry4, of IPv4, is the same in 16 bits if so many classes and nodes are enough; else in 32.
+inline constexpr std::uint32_t kNarrowEntries = 1U << 15U;
 inline constexpr std::uint32_t kNoClass = 0xffff'ffffU;
 
 /// Outcome: | fork 1 | reference 1 | index 30 |, or, without the reference bit, a Decision.
@@ -156,7 +158,7 @@ struct Header {
   std::uint32_t owners_v4_mask = 0;
   std::uint32_t window_first = 0;  // The first address of window_v4.
   std::uint32_t window_size = 0;   // How many addresses it covers.
-  std::uint32_t window_shift = 0;  // 1: its entries are 16 bits; 2: they are 32.
+  std::uint32_t entry_shift = 0;   // 1: an Entry4 is 16 bits; 2: it is 32.
   std::uint32_t permits = 0;       // 1: the permit parts are there.
   // By number, classes are closed, by_port, open, outside as destinations; where each begins.
   std::uint32_t first_by_port = 0;
@@ -169,8 +171,8 @@ struct Header {
 /// The parts of one table by their addresses. Valid as long as the table is.
 struct TableView {
   const std::uint8_t* window_v4 = nullptr;
-  const std::uint32_t* root_v4 = nullptr;
-  const std::uint32_t* nodes_v4 = nullptr;
+  const std::uint8_t* root_v4 = nullptr;
+  const std::uint8_t* nodes_v4 = nullptr;
   const Host6* hosts_v6 = nullptr;
   const std::uint32_t* nodes_v6 = nullptr;
   const Owner4* owners_v4 = nullptr;
@@ -194,8 +196,8 @@ struct TableView {
   std::uint32_t cell_mask = 0;
   std::uint32_t window_first = 0;
   std::uint32_t window_size = 0;
-  std::uint32_t window_shift = 0;
-  std::uint32_t window_mask = 0;
+  std::uint32_t entry_shift = 0;
+  std::uint32_t entry_mask = 0;
 };
 
 /// Where the search for an address begins in owners_v4 and hosts_v6, before the mask. Always

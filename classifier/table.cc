@@ -81,8 +81,8 @@ void Table::read_view() {
   const std::byte* bytes = bytes_.get();
   const Header& header = header_of(bytes);
   view_.window_v4 = records<std::uint8_t>(bytes, Part::window_v4);
-  view_.root_v4 = records<std::uint32_t>(bytes, Part::root_v4);
-  view_.nodes_v4 = records<std::uint32_t>(bytes, Part::nodes_v4);
+  view_.root_v4 = records<std::uint8_t>(bytes, Part::root_v4);
+  view_.nodes_v4 = records<std::uint8_t>(bytes, Part::nodes_v4);
   view_.hosts_v6 = records<Host6>(bytes, Part::hosts_v6);
   view_.nodes_v6 = records<std::uint32_t>(bytes, Part::nodes_v6);
   view_.owners_v4 = records<Owner4>(bytes, Part::owners_v4);
@@ -108,8 +108,8 @@ void Table::read_view() {
   view_.cell_mask = header.cell_shift == 0 ? 0xffU : 0xffffU;
   view_.window_first = header.window_first;
   view_.window_size = header.window_size;
-  view_.window_shift = header.window_shift;
-  view_.window_mask = header.window_shift == 1 ? 0xffffU : 0xffff'ffffU;
+  view_.entry_shift = header.entry_shift;
+  view_.entry_mask = header.entry_shift == 1 ? 0xffffU : 0xffff'ffffU;
 }
 
 void Table::read_sizes() {

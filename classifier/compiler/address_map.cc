@@ -12,8 +12,6 @@ namespace {
 
 constexpr std::size_t kNodeEntries = 256;
 constexpr std::size_t kRootEntries = 65536;
-/// So many classes fit entries of 16 bits.
-constexpr std::size_t kNarrowClasses = 65536;
 constexpr std::size_t kWindowEntriesPerAddress = 16;
 constexpr std::size_t kWindowEntriesMin = 65536;
 constexpr std::size_t kWindowEntriesMax = std::size_t{1} << 23U;
@@ -105,6 +103,7 @@ class MapBuilder {
  public:
   MapBuilder(const RuleSet& rules, const Classes& classes, std::size_t bytes_max)
       : rules_(rules), classes_(classes), bytes_max_(bytes_max) {
+    maps_.entry_shift = classes.classes.size() <= kNarrowEntries ? 1 : 2;
     maps_.root_v4.resize(kRootEntries);
     maps_.nodes_v6.resize(kNodeEntries);
   }
@@ -119,6 +118,9 @@ class MapBuilder {
                       classes_.addresses.size(),
                       classes_.regions.all().size(),
                       bytes_max_));
+    }
+    if (maps_.nodes_v4.size() / kNodeEntries > kNarrowEntries) {
+      maps_.entry_shift = 2;
     }
     return std::move(maps_);
   }
@@ -145,7 +147,6 @@ class MapBuilder {
     }
     std::ranges::sort(addresses);
     maps_.window_v4 = place_window(addresses);
-    maps_.window_shift = classes_.classes.size() <= kNarrowClasses ? 1 : 2;
   }
 
   void paint_window(const Prefix& prefix, std::uint32_t address_class) {
@@ -242,21 +243,24 @@ class MapBuilder {
 
 }  // namespace
 
-std::vector<std::byte> AddressMaps::window_bytes() const {
+std::vector<std::byte> AddressMaps::entry_bytes(const std::vector<std::uint32_t>& entries) const {
   std::vector<std::byte> bytes;
-  bytes.reserve(window_v4.classes.size() << window_shift);
-  for (const std::uint32_t address_class : window_v4.classes) {
-    for (unsigned byte = 0; byte < 1U << window_shift; ++byte) {
-      bytes.push_back(static_cast<std::byte>(address_class >> (8 * byte)));
+  bytes.reserve(entries.size() << entry_shift);
+  for (std::uint32_t entry : entries) {
+    if (entry_shift == 1) {
+      entry = (entry & ~kChild) | ((entry & kChild) >> 16U);
+    }
+    for (unsigned byte = 0; byte < 1U << entry_shift; ++byte) {
+      bytes.push_back(static_cast<std::byte>(entry >> (8 * byte)));
     }
   }
   return bytes;
 }
 
 std::size_t AddressMaps::bytes() const {
-  return (window_v4.classes.size() << window_shift) +
-         (root_v4.size() + nodes_v4.size() + nodes_v6.size()) * sizeof(std::uint32_t) +
-         hosts_v6.size() * sizeof(Host6) + owners_v4.size() * sizeof(Owner4);
+  return ((window_v4.classes.size() + root_v4.size() + nodes_v4.size()) << entry_shift) +
+         nodes_v6.size() * sizeof(std::uint32_t) + hosts_v6.size() * sizeof(Host6) +
+         owners_v4.size() * sizeof(Owner4);
 }
 
 Result<AddressMaps> map_addresses(const RuleSet& rules,

@@ -27,14 +27,15 @@ struct WindowV4 {
 
 struct AddressMaps {
   WindowV4 window_v4;
-  unsigned window_shift = 1;  // Of an entry in the table: 1 or 2, for 16 or 32 bits.
+  unsigned entry_shift = 2;  // Of an Entry4 in the table: 1 or 2, for 16 or 32 bits.
   std::vector<std::uint32_t> root_v4;
   std::vector<std::uint32_t> nodes_v4;
   std::vector<Host6> hosts_v6;
   std::vector<std::uint32_t> nodes_v6;
   std::vector<Owner4> owners_v4;
 
-  [[nodiscard]] std::vector<std::byte> window_bytes() const;
+  /// Entries of the window or the trie as they lie in the table.
+  [[nodiscard]] std::vector<std::byte> entry_bytes(const std::vector<std::uint32_t>& entries) const;
   [[nodiscard]] std::size_t bytes() const;
 };
 

@@ -37,14 +37,8 @@ class ClassStage {
       std::memcpy(room, keys + i, (n - i) * sizeof(Key4));
       load(reinterpret_cast<const Key4*>(room), burst, i);
     }
-    read_trie(table,
-              burst.src_mark,
-              read_window(table, burst.src_mark, n, burst.src_class),
-              burst.src_class);
-    read_trie(table,
-              burst.dst_mark,
-              read_window(table, burst.dst_mark, n, burst.dst_class),
-              burst.dst_class);
+    classes_v4(table, burst.src_mark, n, burst.src_class);
+    classes_v4(table, burst.dst_mark, n, burst.dst_class);
   }
 
   static void run(const TableView& table, const Key6* keys, std::size_t n, KeyBurst<K>& burst) {
@@ -92,45 +86,55 @@ class ClassStage {
     K::store(burst.port_key + at, port_key);
   }
 
-  /// Classes of the addresses that the window holds. Bit i of what is returned: address i is none.
-  static std::uint64_t read_window(const TableView& table,
-                                   const std::uint32_t* addresses,
-                                   std::size_t n,
-                                   std::uint32_t* classes) {
+  /// An address in the window takes one load. The others take the trie.
+  static void classes_v4(const TableView& table,
+                         const std::uint32_t* addresses,
+                         std::size_t n,
+                         std::uint32_t* classes) {
     std::uint64_t outside = 0;
     const Lanes to_offset = K::splat(0U - table.window_first);
     const Lanes size = K::splat(table.window_size);
     for (std::size_t i = 0; i < n; i += K::kLanes) {
       const Lanes offset = K::add(K::load(addresses + i), to_offset);
       const Mask inside = K::less(offset, size);
-      const Lanes byte = K::shift_left(K::select(inside, offset, K::splat(0)), table.window_shift);
+      const Lanes byte = K::shift_left(K::select(inside, offset, K::splat(0)), table.entry_shift);
       K::store(classes + i,
-               K::bit_and(K::gather_bytes(table.window_v4, byte), K::splat(table.window_mask)));
+               K::bit_and(K::gather_bytes(table.window_v4, byte), K::splat(table.entry_mask)));
       outside |= std::uint64_t{K::bits_of(K::mask_not(inside))} << i;
     }
-    return outside;
+    read_trie(table, addresses, outside, classes);
   }
 
-  /// Classes of the addresses of the set bits. They are few, too few to fill vectors. One loop a
-  /// level, so that their loads are under way together; selected by arithmetic, since a branch
-  /// would be random to the processor.
+  /// Entry4 number `index`.
+  static std::uint32_t entry4(const TableView& table,
+                              const std::uint8_t* entries,
+                              std::uint32_t index) {
+    std::uint32_t word = 0;
+    std::memcpy(&word, entries + (std::size_t{index} << table.entry_shift), sizeof(word));
+    return word & table.entry_mask;
+  }
+
+  /// Classes of the addresses of the set bits. They are few, too few to fill vectors, and a
+  /// processor has several of them under way at once: going on to the next level is selected by
+  /// arithmetic, since a branch would be random to it.
   static void read_trie(const TableView& table,
                         const std::uint32_t* addresses,
                         std::uint64_t outside,
                         std::uint32_t* classes) {
-    for (std::uint64_t bits = outside; bits != 0; bits &= bits - 1) {
-      const int i = __builtin_ctzll(bits);
-      classes[i] = table.root_v4[addresses[i] >> 16U];
-    }
-    for (const unsigned shift : {8U, 0U}) {
-      for (std::uint64_t bits = outside; bits != 0; bits &= bits - 1) {
-        const int i = __builtin_ctzll(bits);
-        const std::uint32_t entry = classes[i];
-        const std::uint32_t goes_on = 0U - (entry >> 31U);
-        // The shift drops kChild and leaves the node's first entry.
-        const std::uint32_t index = (entry << 8U) + ((addresses[i] >> shift) & 0xffU);
-        classes[i] = entry ^ ((entry ^ table.nodes_v4[index & goes_on]) & goes_on);
+    const std::uint32_t child = table.entry_mask ^ (table.entry_mask >> 1U);
+    for (; outside != 0; outside &= outside - 1) {
+      const int i = __builtin_ctzll(outside);
+      const std::uint32_t address = addresses[i];
+      std::uint32_t entry = entry4(table, table.root_v4, address >> 16U);
+      for (const unsigned shift : {8U, 0U}) {
+        const std::uint32_t goes_on = 0U - static_cast<std::uint32_t>((entry & child) != 0);
+        const std::uint32_t index = (entry << 8U) + ((address >> shift) & 0xffU);
+        const std::uint32_t node_entries = table.entry_mask << 8U | 0xffU;  // Drops the child bit.
+        const std::uint32_t next =
+            entry4(table, table.nodes_v4, index & (node_entries ^ (child << 8U)) & goes_on);
+        entry ^= (entry ^ next) & goes_on;
       }
+      classes[i] = entry;
     }
   }
 

@@ -68,7 +68,7 @@ TEST(AddressMap, PutsItsWindowWhereEndpointsAreDensest) {
   ASSERT_TRUE(maps);
   EXPECT_EQ(maps->window_v4.first, ip("192.168.0.7").v4());
   EXPECT_EQ(maps->window_v4.classes.size(), 0x203U);
-  EXPECT_EQ(maps->window_bytes().size(), 0x406U);
+  EXPECT_EQ(maps->entry_bytes(maps->window_v4.classes).size(), 0x406U);
   for (const EndpointIndex pod : {far, first, last}) {
     const auto& known = classes.addresses[pod];
     EXPECT_EQ(class_v4(*maps, known.address), known.address_class);
@@ -76,6 +76,17 @@ TEST(AddressMap, PutsItsWindowWhereEndpointsAreDensest) {
   for (const char* text : {"192.168.1.0", "192.168.1.127", "192.168.1.128", "192.168.2.8"}) {
     EXPECT_EQ(class_v4(*maps, ip(text)), classes.region_classes[classes.regions.locate(ip(text))]);
   }
+}
+
+TEST(AddressMap, KeepsTheChildBitInBothWidthsOfEntries) {
+  AddressMaps maps;
+  const std::vector<std::uint32_t> entries{kChild | 3U, 0x7ffe};
+  maps.entry_shift = 1;
+  const auto byte = [](unsigned value) { return static_cast<std::byte>(value); };
+  EXPECT_EQ(maps.entry_bytes(entries), (std::vector{byte(3), byte(0x80), byte(0xfe), byte(0x7f)}));
+  maps.entry_shift = 2;
+  EXPECT_EQ(maps.entry_bytes(entries).size(), 8U);
+  EXPECT_EQ(maps.entry_bytes(entries)[3], byte(0x80));
 }
 
 TEST(AddressMap, TakesNoNodesWhereNothingIsLongerThanSixteenBits) {
@@ -106,7 +117,9 @@ TEST(AddressMap, RefusesToOutgrowItsLimit) {
   Cluster cluster;
   cluster.pod({ip("10.0.0.1")});
   const Classes classes = find_classes(cluster.rules);
-  const auto maps = map_addresses(cluster.rules, classes, 262'300);
+  const std::size_t bytes = map_addresses(cluster.rules, classes, kPlenty).value().bytes();
+  EXPECT_TRUE(map_addresses(cluster.rules, classes, bytes));
+  const auto maps = map_addresses(cluster.rules, classes, bytes - 1);
   ASSERT_FALSE(maps);
   EXPECT_NE(maps.error().message.find("1 addresses and 2 blocks"), std::string::npos)
       << maps.error().message;
