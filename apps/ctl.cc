@@ -75,6 +75,7 @@ int run(int argc, char** argv) {
   add_offline_verbs(program, exit_code);
   add_explain_verb(program, exit_code);
   add_replay_verb(program, exit_code);
+  add_table_verb(program, exit_code);
   add_daemon_verbs(program, exit_code);
 
   if (argc < 2) {

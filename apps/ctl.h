@@ -22,6 +22,8 @@ void add_offline_verbs(CLI::App& program, int& exit_code);
 void add_explain_verb(CLI::App& program, int& exit_code);
 /// replay: a capture through the pipeline.
 void add_replay_verb(CLI::App& program, int& exit_code);
+/// table: what manifests compile to.
+void add_table_verb(CLI::App& program, int& exit_code);
 /// commit, status, history, rollback: ask the daemon.
 void add_daemon_verbs(CLI::App& program, int& exit_code);
 

@@ -91,6 +91,7 @@ json table_json(const classifier::TableSizes& sizes) {
           {"port_map_bytes", sizes.port_map},
           {"matrices_bytes", sizes.matrices},
           {"profiles_bytes", sizes.profiles},
+          {"permits_bytes", sizes.permits},
           {"classes", sizes.classes},
           {"port_classes", sizes.port_classes},
           {"profiles", sizes.profile_count}};

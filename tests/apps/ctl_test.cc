@@ -168,6 +168,17 @@ TEST_F(Ctl, ExplainRefusesWhatItCannotAsk) {
   EXPECT_EQ(code("--from x/a"), 2);
 }
 
+TEST_F(Ctl, TableDumpSaysWhereTheBytesGo) {
+  const Outcome text = run("table dump " + manifests());
+  EXPECT_EQ(text.code, 0);
+  EXPECT_TRUE(has(text, "PART ")) << text.out;
+  const Outcome json = run("table dump -o json " + manifests());
+  EXPECT_EQ(json.code, 0);
+  EXPECT_GT(nlohmann::json::parse(json.out)["bytes"], 0);
+  EXPECT_EQ(run("table").code, 2);
+  EXPECT_EQ(run("table dump --manifests /nowhere").code, 2);
+}
+
 TEST_F(Ctl, UnknownVerbsAreRefusedWithASuggestion) {
   const Outcome got = run("valdate");
   EXPECT_EQ(got.code, 2);
