@@ -13,6 +13,8 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "apps/isa_option.h"
+
 namespace {
 
 using namespace portcullis::apps;
@@ -72,6 +74,7 @@ int run(int argc, char** argv) {
   program.footer(std::string(kExamples));
   program.require_subcommand(1);
   program.get_formatter()->column_width(34);
+  add_isa_option(program);
   add_offline_verbs(program, exit_code);
   add_explain_verb(program, exit_code);
   add_replay_verb(program, exit_code);

@@ -17,6 +17,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "apps/isa_option.h"
 #include "apps/service.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -216,6 +217,7 @@ int run(int argc, char** argv) {
       ->required()
       ->type_name("FILE");
   program.add_flag("--check", only_check, "Check the configuration and its manifests, and exit");
+  apps::add_isa_option(program);
   program.set_version_flag("--version", "portcullisd " PORTCULLIS_VERSION);
   program.footer(
       "Runs in the foreground. SIGHUP reads the manifests of the configuration again; SIGTERM and "

@@ -179,6 +179,13 @@ TEST_F(Ctl, TableDumpSaysWhereTheBytesGo) {
   EXPECT_EQ(run("table dump --manifests /nowhere").code, 2);
 }
 
+TEST_F(Ctl, IsaForcesAKernel) {
+  EXPECT_EQ(run("--isa scalar validate " + manifests()).code, 0);
+  const Outcome unknown = run("--isa mmx validate " + manifests());
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_TRUE(has(unknown, "use scalar, avx2 or avx512")) << unknown.out;
+}
+
 TEST_F(Ctl, UnknownVerbsAreRefusedWithASuggestion) {
   const Outcome got = run("valdate");
   EXPECT_EQ(got.code, 2);
