@@ -19,6 +19,7 @@
 #include "base/cpu.h"
 #include "base/limits.h"
 #include "bench/corpus.h"
+#include "bench/floor.h"
 #include "classifier/compile.h"
 #include "classifier/lookup.h"
 #include "classifier/reference.h"
@@ -223,6 +224,34 @@ void print_rate(const std::string& name, double value, double at_least) {
              value >= at_least ? "reached" : "missed");
 }
 
+/// What permits read of each table, and how near they come to the loads alone.
+void print_footprints(const Medians& medians, std::vector<std::unique_ptr<Scene>>& scenes) {
+  for (const auto& scene : scenes) {
+    const double* rate = medians.find(fmt::format("permit/{}/mixed", scene->name()));
+    if (rate == nullptr || scene->table().sizes().permits == 0) {
+      continue;
+    }
+    const std::size_t bytes = touched_bytes(scene->table(), scene->trace(TraceKind::mixed));
+    const double floor = floor_mlps(kPermitLoads, bytes);
+    const auto kilobytes = static_cast<double>(bytes) / 1024;
+    fmt::print("MEASURED floor_{}_mlps {:.4g} M/s ({} loads from {:.0f} KiB)\n",
+               scene->name(),
+               floor,
+               kPermitLoads,
+               kilobytes);
+    if (scene->name() == "10k") {
+      fmt::print("FIGURE lookup_floor_share {:.3g} ratio >=0.7 {}\n",
+                 *rate / floor,
+                 *rate / floor >= 0.7 ? "reached" : "missed");
+    }
+    if (scene->name() == "100k") {
+      print_figure("touched_100k_kb", kilobytes, "KiB", 3072);
+    } else {
+      fmt::print("MEASURED touched_{}_kb {:.4g} KiB\n", scene->name(), kilobytes);
+    }
+  }
+}
+
 void print_figures(const Medians& medians, std::vector<std::unique_ptr<Scene>>& scenes) {
   for (const auto& scene : scenes) {
     for (const char* question : {"permit", "lookup"}) {
@@ -257,6 +286,7 @@ void print_figures(const Medians& medians, std::vector<std::unique_ptr<Scene>>& 
       }
     }
   }
+  print_footprints(medians, scenes);
   // Both directions in one lookup, allowed or not, with the classes as the way to the rules.
   if (const double* value = medians.find("permit/10k/mixed")) {
     print_rate("lookup_10k_mlps", *value, 300);
