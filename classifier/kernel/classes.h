@@ -21,6 +21,12 @@ struct KeyBurst {
   /// Equal where both ends have the same address. IPv4: the addresses themselves.
   alignas(64) std::uint32_t src_mark[kMax];
   alignas(64) std::uint32_t dst_mark[kMax];
+
+  static_assert(kMax <= 64, "a question to each flow of a burst is a word of bits");
+  /// The bits of n flows.
+  static std::uint64_t bits(std::size_t n) {
+    return n == kMax ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
+  }
 };
 
 template <Kernel K>

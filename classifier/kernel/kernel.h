@@ -23,7 +23,7 @@ namespace portcullis::classifier {
 template <typename K>
 concept Kernel = requires(typename K::Lanes lanes, typename K::Mask mask, std::uint32_t* out,
                           const std::uint32_t* words, const std::uint8_t* bytes,
-                          const Key4* keys, const PortLine* lines, typename K::Lanes& room) {
+                          const Key4* keys, typename K::Lanes& room) {
   requires limits::kBurstMax % K::kLanes == 0;
   { K::load(words) } -> std::same_as<typename K::Lanes>;
   K::store(out, lanes);
@@ -32,7 +32,6 @@ concept Kernel = requires(typename K::Lanes lanes, typename K::Mask mask, std::u
   // a0 b0 a1 b1 ...
   K::store_pairs(out, lanes, lanes);
   { K::splat(0U) } -> std::same_as<typename K::Lanes>;
-  { K::lane_numbers() } -> std::same_as<typename K::Lanes>;
   { K::add(lanes, lanes) } -> std::same_as<typename K::Lanes>;
   { K::bit_and(lanes, lanes) } -> std::same_as<typename K::Lanes>;
   { K::shift_left(lanes, 0U) } -> std::same_as<typename K::Lanes>;
@@ -54,12 +53,8 @@ concept Kernel = requires(typename K::Lanes lanes, typename K::Mask mask, std::u
   { K::select(mask, lanes, lanes) } -> std::same_as<typename K::Lanes>;
   // By lane: words[index].
   { K::gather(words, lanes) } -> std::same_as<typename K::Lanes>;
-  // By lane: mask ? words[index] : otherwise. Where the mask is clear, words[0] may be read.
-  { K::gather_where(mask, words, lanes, lanes) } -> std::same_as<typename K::Lanes>;
   // By lane: four bytes, little-endian, from bytes + offset.
   { K::gather_bytes(bytes, lanes) } -> std::same_as<typename K::Lanes>;
-  // By lane: an outcome followed through port lines to its decision.
-  { K::follow_lines(lines, lanes, lanes) } -> std::same_as<typename K::Lanes>;
   // How many of words[0..7] are at or below a key; words ascend, all below 2^31.
   { K::reached(words, 0U) } -> std::same_as<std::uint32_t>;
 };

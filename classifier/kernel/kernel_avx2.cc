@@ -45,7 +45,6 @@ struct Avx2 {
     store(words + 8, _mm256_permute2x128_si256(low, high, 0x31));
   }
   static Lanes splat(std::uint32_t word) { return _mm256_set1_epi32(static_cast<int>(word)); }
-  static Lanes lane_numbers() { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
   static Lanes add(Lanes a, Lanes b) { return _mm256_add_epi32(a, b); }
   static Lanes bit_and(Lanes a, Lanes b) { return _mm256_and_si256(a, b); }
   static Lanes shift_left(Lanes lanes, unsigned bits) {
@@ -86,43 +85,12 @@ struct Avx2 {
   static Lanes gather(const std::uint32_t* words, Lanes index) {
     return _mm256_i32gather_epi32(reinterpret_cast<const int*>(words), index, 4);
   }
-  static Lanes gather_where(Mask mask, const std::uint32_t* words, Lanes index, Lanes otherwise) {
-    return bits_of(mask) == 0 ? otherwise
-                              : _mm256_mask_i32gather_epi32(
-                                    otherwise, reinterpret_cast<const int*>(words), index, mask, 4);
-  }
   static Lanes gather_bytes(const std::uint8_t* bytes, Lanes offset) {
     return _mm256_i32gather_epi32(reinterpret_cast<const int*>(bytes), offset, 1);
   }
-  static Lanes follow_lines(const PortLine* lines, Lanes outcome, Lanes key) {
-    unsigned refers = bits_of(any(outcome, splat(kReference)));
-    if (refers == 0) {
-      return outcome;
-    }
-    alignas(32) std::uint32_t words[kLanes];
-    alignas(32) std::uint32_t keys[kLanes];
-    store(words, outcome);
-    store(keys, key);
-    for (; refers != 0; refers &= refers - 1) {
-      const auto lane = static_cast<unsigned>(__builtin_ctz(refers));
-      words[lane] = decision_of(lines, words[lane], keys[lane]);
-    }
-    return load(words);
-  }
-
   static std::uint32_t reached(const std::uint32_t* words, std::uint32_t key) {
     const std::uint32_t beyond = bits_of(_mm256_cmpgt_epi32(load(words), splat(key)));
     return 8 - static_cast<std::uint32_t>(__builtin_popcount(beyond));
-  }
-
- private:
-  static std::uint32_t decision_of(const PortLine* lines, std::uint32_t word, std::uint32_t key) {
-    while ((word & kReference) != 0) {
-      // A line is its eight limits, then its eight outcomes.
-      const auto* line = reinterpret_cast<const std::uint32_t*>(lines + (word & kReferenceIndex));
-      word = line[PortLine::kWays + reached(line, key)];
-    }
-    return word;
   }
 };
 

@@ -43,9 +43,6 @@ struct Avx512 {
     store(words + 16, _mm512_permutex2var_epi64(low, second, high));
   }
   static Lanes splat(std::uint32_t word) { return _mm512_set1_epi32(static_cast<int>(word)); }
-  static Lanes lane_numbers() {
-    return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  }
   static Lanes add(Lanes a, Lanes b) { return _mm512_add_epi32(a, b); }
   static Lanes bit_and(Lanes a, Lanes b) { return _mm512_and_si512(a, b); }
   static Lanes shift_left(Lanes lanes, unsigned bits) { return _mm512_slli_epi32(lanes, bits); }
@@ -74,44 +71,14 @@ struct Avx512 {
   static Lanes gather(const std::uint32_t* words, Lanes index) {
     return _mm512_i32gather_epi32(index, words, 4);
   }
-  static Lanes gather_where(Mask mask, const std::uint32_t* words, Lanes index, Lanes otherwise) {
-    // No lane left is common, and a gather of no lanes costs as much as one of all.
-    return mask == 0 ? otherwise : _mm512_mask_i32gather_epi32(otherwise, mask, index, words, 4);
-  }
   static Lanes gather_bytes(const std::uint8_t* bytes, Lanes offset) {
     return _mm512_i32gather_epi32(offset, bytes, 1);
   }
-  static Lanes follow_lines(const PortLine* lines, Lanes outcome, Lanes key) {
-    Mask refers = any(outcome, splat(kReference));
-    if (refers == 0) {
-      return outcome;
-    }
-    alignas(64) std::uint32_t words[kLanes];
-    alignas(64) std::uint32_t keys[kLanes];
-    store(words, outcome);
-    store(keys, key);
-    for (; refers != 0; refers = static_cast<Mask>(refers & (refers - 1))) {
-      const auto lane = static_cast<unsigned>(__builtin_ctz(refers));
-      words[lane] = decision_of(lines, words[lane], keys[lane]);
-    }
-    return load(words);
-  }
-
   static std::uint32_t reached(const std::uint32_t* words, std::uint32_t key) {
     const __m256i eight = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
     const __m256i keys = _mm256_set1_epi32(static_cast<int>(key));
     return static_cast<std::uint32_t>(
         __builtin_popcount(static_cast<unsigned>(_mm256_cmple_epi32_mask(eight, keys))));
-  }
-
- private:
-  static std::uint32_t decision_of(const PortLine* lines, std::uint32_t word, std::uint32_t key) {
-    while ((word & kReference) != 0) {
-      // A line is its eight limits, then its eight outcomes.
-      const auto* line = reinterpret_cast<const std::uint32_t*>(lines + (word & kReferenceIndex));
-      word = line[PortLine::kWays + reached(line, key)];
-    }
-    return word;
   }
 };
 

@@ -22,7 +22,6 @@ struct Scalar {
     words[1] = b;
   }
   static Lanes splat(std::uint32_t word) { return word; }
-  static Lanes lane_numbers() { return 0; }
   static Lanes add(Lanes a, Lanes b) { return a + b; }
   static Lanes bit_and(Lanes a, Lanes b) { return a & b; }
   static Lanes shift_left(Lanes lanes, unsigned bits) { return lanes << bits; }
@@ -41,38 +40,17 @@ struct Scalar {
   // back into branches.
   static Lanes select(Mask mask, Lanes a, Lanes b) { return b ^ ((a ^ b) & mask); }
   static Lanes gather(const std::uint32_t* words, Lanes index) { return words[index]; }
-  static Lanes gather_where(Mask mask, const std::uint32_t* words, Lanes index, Lanes otherwise) {
-    return select(mask, words[index & mask], otherwise);
-  }
   static Lanes gather_bytes(const std::uint8_t* bytes, Lanes offset) {
     std::uint32_t word = 0;
     std::memcpy(&word, bytes + offset, sizeof(word));
     return word;
   }
-  static Lanes follow_lines(const PortLine* lines, Lanes outcome, Lanes key) {
-    Lanes decision = one_line(lines, outcome, key);
-    while ((decision & kReference) != 0) {
-      decision = one_line(lines, decision, key);
-    }
-    return decision;
-  }
-
   static std::uint32_t reached(const std::uint32_t* words, std::uint32_t key) {
     std::int32_t count = 0;
     for (std::size_t i = 0; i < 8; ++i) {  // Signed, for SSE2; all are below 2^31.
       count += static_cast<std::int32_t>(words[i]) <= static_cast<std::int32_t>(key) ? 1 : 0;
     }
     return static_cast<std::uint32_t>(count);
-  }
-
- private:
-  /// A decision stays what it is, though line 0 is read for it.
-  static Lanes one_line(const PortLine* lines, Lanes outcome, Lanes key) {
-    const Mask refers = any(outcome, kReference);
-    // A line is its eight limits, then its eight outcomes.
-    const auto* line =
-        reinterpret_cast<const std::uint32_t*>(lines + (outcome & kReferenceIndex & refers));
-    return select(refers, line[PortLine::kWays + reached(line, key)], outcome);
   }
 };
 

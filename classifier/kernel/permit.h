@@ -21,7 +21,7 @@ class PermitStage {
                   const Key* keys,
                   std::size_t n,
                   Permit* permits) {
-    std::uint64_t walked = n == kMax ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
+    std::uint64_t walked = KeyBurst<K>::bits(n);
     std::uint64_t allowed = 0;
     if (table.permit_rows != nullptr) {
       alignas(64) std::uint32_t lines[kMax];
@@ -42,7 +42,6 @@ class PermitStage {
   using Lanes = typename K::Lanes;
   using Mask = typename K::Mask;
   static constexpr std::size_t kMax = limits::kBurstMax;
-  static_assert(kMax <= 64, "a burst's answers are the bits of one word");
 
   /// Flows by who decides them; bit i is flow i.
   struct Open {

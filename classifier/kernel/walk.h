@@ -36,11 +36,8 @@ class WalkStage {
         ingress[i] = resolve_fork(table, ingress[i], keys[i]);
       }
     }
-    for (std::size_t i = 0; i < n; i += K::kLanes) {
-      const Lanes key = K::load(burst.port_key + i);
-      K::store(egress + i, K::follow_lines(table.lines, K::load(egress + i), key));
-      K::store(ingress + i, K::follow_lines(table.lines, K::load(ingress + i), key));
-    }
+    follow_lines(table, burst, n, egress);
+    follow_lines(table, burst, n, ingress);
     for (std::size_t i = 0; i < n; ++i) {
       const bool is_self = burst.src_mark[i] == burst.dst_mark[i] &&
                            table.sources[burst.src_class[i]].is_workload != 0;
@@ -86,6 +83,30 @@ class WalkStage {
           K::bit_and(K::gather_bytes(table.tiles, K::shift_left(cell, table.cell_shift)),
                      K::splat(table.cell_mask));
       K::store(outcomes + i, K::gather(table.outcomes, K::add(row_outcomes, number)));
+    }
+  }
+
+  /// Follows outcomes that depend on the port through port lines to their decisions.
+  static void follow_lines(const TableView& table,
+                           const KeyBurst<K>& burst,
+                           std::size_t n,
+                           std::uint32_t* outcomes) {
+    std::uint64_t refers = 0;
+    for (std::size_t i = 0; i < n; i += K::kLanes) {
+      const Lanes outcome = K::load(outcomes + i);
+      refers |= std::uint64_t{K::bits_of(K::any(outcome, K::splat(kReference)))} << i;
+    }
+    // Not the lanes past the end: their forks are not resolved.
+    for (refers &= KeyBurst<K>::bits(n); refers != 0; refers &= refers - 1) {
+      const int i = __builtin_ctzll(refers);
+      std::uint32_t word = outcomes[i];
+      do {
+        // A line is its eight limits, then its eight outcomes.
+        const PortLine* line = table.lines + (word & kReferenceIndex);
+        const auto* words = reinterpret_cast<const std::uint32_t*>(line);
+        word = words[PortLine::kWays + K::reached(words, burst.port_key[i])];
+      } while ((word & kReference) != 0);
+      outcomes[i] = word;
     }
   }
 
