@@ -10,8 +10,8 @@
 
 namespace portcullis::classifier {
 
-/// What a burst carries from stage to stage. Lanes past its end, up to a whole vector, hold class
-/// 0.
+/// What a burst carries from stage to stage. Lanes past its end, up to a whole vector, hold some
+/// class.
 template <Kernel K>
 struct KeyBurst {
   static constexpr std::size_t kMax = limits::kBurstMax;
@@ -128,24 +128,23 @@ class ClassStage {
                         std::uint64_t outside,
                         std::uint32_t* classes) {
     const std::uint32_t child = table.entry_mask ^ (table.entry_mask >> 1U);
+    const std::uint32_t index_mask = ((table.entry_mask ^ child) << 8U) | 0xffU;
     for (; outside != 0; outside &= outside - 1) {
       const int i = __builtin_ctzll(outside);
       const std::uint32_t address = addresses[i];
       std::uint32_t entry = entry4(table, table.root_v4, address >> 16U);
       for (const unsigned shift : {8U, 0U}) {
         const std::uint32_t goes_on = 0U - static_cast<std::uint32_t>((entry & child) != 0);
-        const std::uint32_t index = (entry << 8U) + ((address >> shift) & 0xffU);
-        const std::uint32_t node_entries = table.entry_mask << 8U | 0xffU;  // Drops the child bit.
-        const std::uint32_t next =
-            entry4(table, table.nodes_v4, index & (node_entries ^ (child << 8U)) & goes_on);
+        const std::uint32_t index = ((entry << 8U) + ((address >> shift) & 0xffU)) & index_mask;
+        const std::uint32_t next = entry4(table, table.nodes_v4, index & goes_on);
         entry ^= (entry ^ next) & goes_on;
       }
       classes[i] = entry;
     }
   }
 
-  // No std::array member functions: they are shared inline functions of the kind that the head of
-  // this file forbids.
+  // No std::array member functions: they are shared inline functions of the kind that kernel.h
+  // forbids.
   static const std::uint8_t* bytes_of(const decltype(Key6::src)& address) {
     return reinterpret_cast<const std::uint8_t*>(&address);
   }
