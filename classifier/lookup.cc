@@ -62,34 +62,36 @@ const KernelEntry& kernel() noexcept {
   return *current_kernel.load(std::memory_order_relaxed);
 }
 
+/// Asks burst by burst, while the keys of the next one are on their way to the cache.
+template <typename Key, typename Answer>
+void in_bursts(void (*ask)(const TableView&, const Key*, std::size_t, Answer*) noexcept,
+               const Table& table,
+               std::span<const Key> keys,
+               std::span<Answer> answers) noexcept {
+  constexpr std::size_t kKeysPerLine = std::max<std::size_t>(1, 64 / sizeof(Key));
+  for (std::size_t i = 0; i < keys.size(); i += limits::kBurstMax) {
+    const std::size_t n = std::min(limits::kBurstMax, keys.size() - i);
+    const std::size_t end = std::min(i + 2 * limits::kBurstMax, keys.size());
+    for (std::size_t next = i + limits::kBurstMax; next < end; next += kKeysPerLine) {
+      __builtin_prefetch(&keys[next]);
+    }
+    ask(table.view(), keys.data() + i, n, answers.data() + i);
+  }
+}
+
 }  // namespace
 
 void lookup(const Table& table, std::span<const Key4> keys, std::span<Verdict> verdicts) noexcept {
-  for (std::size_t i = 0; i < keys.size(); i += limits::kBurstMax) {
-    const std::size_t n = std::min(limits::kBurstMax, keys.size() - i);
-    kernel().lookup_v4(table.view(), keys.data() + i, n, verdicts.data() + i);
-  }
+  in_bursts(kernel().lookup_v4, table, keys, verdicts);
 }
-
 void lookup(const Table& table, std::span<const Key6> keys, std::span<Verdict> verdicts) noexcept {
-  for (std::size_t i = 0; i < keys.size(); i += limits::kBurstMax) {
-    const std::size_t n = std::min(limits::kBurstMax, keys.size() - i);
-    kernel().lookup_v6(table.view(), keys.data() + i, n, verdicts.data() + i);
-  }
+  in_bursts(kernel().lookup_v6, table, keys, verdicts);
 }
-
 void permit(const Table& table, std::span<const Key4> keys, std::span<Permit> permits) noexcept {
-  for (std::size_t i = 0; i < keys.size(); i += limits::kBurstMax) {
-    const std::size_t n = std::min(limits::kBurstMax, keys.size() - i);
-    kernel().permit_v4(table.view(), keys.data() + i, n, permits.data() + i);
-  }
+  in_bursts(kernel().permit_v4, table, keys, permits);
 }
-
 void permit(const Table& table, std::span<const Key6> keys, std::span<Permit> permits) noexcept {
-  for (std::size_t i = 0; i < keys.size(); i += limits::kBurstMax) {
-    const std::size_t n = std::min(limits::kBurstMax, keys.size() - i);
-    kernel().permit_v6(table.view(), keys.data() + i, n, permits.data() + i);
-  }
+  in_bursts(kernel().permit_v6, table, keys, permits);
 }
 
 Verdict lookup(const Table& table, const Flow& flow) noexcept {
