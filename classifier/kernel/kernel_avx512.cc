@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The kernel for processors with AVX-512 (F, BW, DQ, VL): sixteen lanes.
+#if !defined(__clang__)  // gcc 12 takes undefined vectors of its own header for mistakes (105593).
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 #include <immintrin.h>
 
 #include "classifier/kernel/entry.h"
