@@ -76,7 +76,7 @@ class Scene {
 /// Keys handed over in one call, a divisor of a trace's. Their answers stay in the first cache.
 constexpr std::size_t kKeysPerCall = 1024;
 
-/// The rate of one question, burst by burst over the trace.
+/// The rate of one question over the trace, call by call.
 template <typename Answer>
 void run_lookups(benchmark::State& state, Scene& scene, TraceKind kind) {
   const Table& table = scene.table();

@@ -20,7 +20,8 @@ namespace portcullis::classifier {
 void lookup(const Table& table, std::span<const Key4> keys, std::span<Verdict> verdicts) noexcept;
 void lookup(const Table& table, std::span<const Key6> keys, std::span<Verdict> verdicts) noexcept;
 
-/// Says of a burst of keys only what is allowed: the same answers, several times as fast.
+/// Says of keys only whether they are allowed: the same answers, about three times as fast. A
+/// Permit holds the classes, from which the rules can be found.
 /// Shapes, errors, cost and thread as lookup().
 void permit(const Table& table, std::span<const Key4> keys, std::span<Permit> permits) noexcept;
 void permit(const Table& table, std::span<const Key6> keys, std::span<Permit> permits) noexcept;

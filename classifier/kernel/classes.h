@@ -11,7 +11,7 @@
 namespace portcullis::classifier {
 
 /// What a burst carries from stage to stage. Lanes past its end, up to a whole vector, hold some
-/// class.
+/// class. A type of each kernel, so that its functions are that kernel's own.
 template <Kernel K>
 struct KeyBurst {
   static constexpr std::size_t kMax = limits::kBurstMax;
