@@ -5,6 +5,7 @@ Every name carries the run's own prefix, so runs side by side do not meet. Every
 started is ended by its process id and every namespace deleted, whatever happened in between.
 """
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -55,6 +56,15 @@ def ip_batch(namespace, lines):
                           capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"ip in {namespace}: {done.stderr.strip()}\n" + "\n".join(lines))
+
+
+def set_rto_min(namespace, destination, least):
+    """TCP to this address waits so long ("5s") for an answer before it sends anything again."""
+    found = subprocess.run(["ip", "-n", namespace, "-j", "route", "get", destination],
+                           capture_output=True, text=True, check=True)
+    way = json.loads(found.stdout)[0]
+    gateway = f"via {way['gateway']} onlink" if "gateway" in way else ""
+    ip_batch(namespace, [f"route replace {destination} dev {way['dev']} {gateway} rto_min {least}"])
 
 
 def set_sysctls(namespace, settings):
