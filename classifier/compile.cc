@@ -14,6 +14,8 @@
 #include "classifier/compiler/classes.h"
 #include "classifier/compiler/matrix.h"
 #include "classifier/compiler/permits.h"
+#include "classifier/filter/filter.h"
+#include "classifier/verdict.h"
 
 namespace portcullis::classifier {
 namespace {
@@ -52,9 +54,10 @@ struct Parts {
   const Matrix& matrix;
   const Permits& permits;
   const AddressMaps& maps;
+  std::span<const std::byte> filter;
 };
 
-Header header_of(const Parts& parts, DefaultMode mode) {
+Header header_of(const Parts& parts, const RuleSet& rules) {
   const auto first = [&](Opening opening) {
     return parts.permits.first_class[static_cast<std::size_t>(opening)];
   };
@@ -70,14 +73,15 @@ Header header_of(const Parts& parts, DefaultMode mode) {
       .first_by_port = first(Opening::by_port),
       .first_open = first(Opening::open),
       .first_outside = first(Opening::outside),
-      .transit_denied = mode == DefaultMode::deny ? 1U : 0U,
+      .transit_denied = rules.default_mode == DefaultMode::deny ? 1U : 0U,
+      .first_static_id = rule_id(rules.rules.size()),
   };
 }
 
 Result<std::unique_ptr<const Table>> assemble(const Header& header,
                                               const Parts& parts,
                                               std::size_t bytes_max) {
-  const auto& [records, matrix, permits, maps] = parts;
+  const auto& [records, matrix, permits, maps, filter] = parts;
   const std::vector<std::byte> window = maps.entry_bytes(maps.window_v4.classes);
   const std::vector<std::byte> root = maps.entry_bytes(maps.root_v4);
   const std::vector<std::byte> nodes = maps.entry_bytes(maps.nodes_v4);
@@ -101,6 +105,7 @@ Result<std::unique_ptr<const Table>> assemble(const Header& header,
       bytes_of(permits.cells),
       bytes_of(permits.lines),
       bytes_of(permits.defaults),
+      filter,
   };
   std::array<std::size_t, kPartCount> sizes{};
   for (std::size_t i = 0; i < kPartCount; ++i) {
@@ -110,12 +115,13 @@ Result<std::unique_ptr<const Table>> assemble(const Header& header,
   if (total > bytes_max) {
     return fail(
         fmt::format("the table of {} classes takes {} bytes (address maps {}, matrices {}, permits "
-                    "{}), more than its limit of {}; raise the limit",
+                    "{}, static rules {}), more than its limit of {}; raise the limit",
                     header.class_count,
                     total,
                     maps.bytes(),
                     matrix.bytes(),
                     permits.bytes(),
+                    filter.size(),
                     bytes_max));
   }
   return Table::assemble(header, bytes);
@@ -126,6 +132,7 @@ Result<std::unique_ptr<const Table>> assemble(const Header& header,
 Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const CompileOptions& options) {
   const std::size_t bytes_max = options.table_bytes_max;
   PORTCULLIS_TRY_VOID(check_rules(rules));
+  PORTCULLIS_TRY(const std::vector<std::byte> filter, compile_filter(rules, bytes_max));
   Classes classes = find_classes(rules);
   // Kernels find a cell by a 32-bit byte offset.
   Matrix matrix(rules, std::min(bytes_max, std::size_t{1} << 31U));
@@ -137,8 +144,9 @@ Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const Compile
   PORTCULLIS_TRY(const AddressMaps maps,
                  map_addresses(rules, classes, bytes_max - std::min(bytes_max, matrix.bytes())));
   const ClassRecords records = records_of(classes, egress, ingress);
-  const Parts parts{.records = records, .matrix = matrix, .permits = permits, .maps = maps};
-  return assemble(header_of(parts, rules.default_mode), parts, bytes_max);
+  const Parts parts{
+      .records = records, .matrix = matrix, .permits = permits, .maps = maps, .filter = filter};
+  return assemble(header_of(parts, rules), parts, bytes_max);
 }
 
 }  // namespace portcullis::classifier

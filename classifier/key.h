@@ -53,6 +53,8 @@ struct Flow {
   std::uint8_t protocol = 0;
   std::uint16_t src_port = 0;
   std::uint16_t dst_port = 0;
+  std::uint16_t icmp = 0;
+  std::uint8_t tcp_flags = 0;
 };
 
 /// REQUIRES: both addresses of the flow are of the family asked for.
@@ -61,14 +63,18 @@ inline Key4 key4_of(const Flow& flow) {
           .dst = flow.dst.v4(),
           .src_port = flow.src_port,
           .dst_port = flow.dst_port,
-          .protocol = flow.protocol};
+          .icmp = flow.icmp,
+          .protocol = flow.protocol,
+          .tcp_flags = flow.tcp_flags};
 }
 inline Key6 key6_of(const Flow& flow) {
   return {.src = flow.src.bytes,
           .dst = flow.dst.bytes,
           .src_port = flow.src_port,
           .dst_port = flow.dst_port,
-          .protocol = flow.protocol};
+          .icmp = flow.icmp,
+          .protocol = flow.protocol,
+          .tcp_flags = flow.tcp_flags};
 }
 
 }  // namespace portcullis::classifier

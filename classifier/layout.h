@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "classifier/filter/layout.h"
+
 namespace portcullis::classifier {
 
 /// The parts of a table, in the order in which they lie in memory.
@@ -29,8 +31,9 @@ enum class Part : std::uint8_t {
   permit_cells,     // u32[n]: rows laid into each other's gaps.
   permit_lines,     // PermitLine[n].
   permit_defaults,  // u32[classes]: the lines of a class where no cell says otherwise.
+  filter,           // A FilterHeader and what it says; nothing without static rules.
 };
-inline constexpr std::size_t kPartCount = 17;
+inline constexpr std::size_t kPartCount = 18;
 
 /// Address entry: | child 1 | class or node index 31 |
 inline constexpr std::uint32_t kChild = 1U << 31U;
@@ -164,7 +167,8 @@ struct Header {
   std::uint32_t first_by_port = 0;
   std::uint32_t first_open = 0;
   std::uint32_t first_outside = 0;
-  std::uint32_t transit_denied = 0;  // 1: nothing is allowed between two classes outside.
+  std::uint32_t transit_denied = 0;   // 1: nothing is allowed between two classes outside.
+  std::uint32_t first_static_id = 0;  // The id of static rule 0.
   std::array<PartPlace, kPartCount> parts{};
 };
 
@@ -198,6 +202,8 @@ struct TableView {
   std::uint32_t window_size = 0;
   std::uint32_t entry_shift = 0;
   std::uint32_t entry_mask = 0;
+  bool filtered = false;  // Static rules decide first.
+  FilterView filter;
 };
 
 /// Where the search for an address begins in owners_v4 and hosts_v6, before the mask. Always

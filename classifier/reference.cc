@@ -23,7 +23,36 @@ Reference::Reference(const RuleSet& rules) : rules_(rules) {
 }
 
 Verdict Reference::lookup(const Flow& flow) const {
+  if (const auto decided = decide_by_static_rules(flow)) {  // Step 0.
+    return {.egress = *decided, .ingress = *decided};
+  }
   return {.egress = decide(Direction::egress, flow), .ingress = decide(Direction::ingress, flow)};
+}
+
+std::optional<Decision> Reference::decide_by_static_rules(const Flow& flow) const {
+  for (std::size_t i = 0; i < rules_.static_rules.size(); ++i) {
+    const StaticRule& rule = rules_.static_rules[i];
+    if (!matches(rule, flow)) {
+      continue;
+    }
+    if (rule.action == Action::pass) {
+      return std::nullopt;
+    }
+    const RuleId id = rule_id(rules_.rules.size() + i);
+    return rule.action == Action::allow ? Decision::allow(id) : Decision::deny(id);
+  }
+  return std::nullopt;
+}
+
+bool Reference::matches(const StaticRule& rule, const Flow& flow) {
+  const auto holds = [](const Interval& interval, std::uint16_t number) {
+    return interval.first <= number && number <= interval.last;
+  };
+  return (!rule.src || rule.src->contains(flow.src)) &&
+         (!rule.dst || rule.dst->contains(flow.dst)) &&
+         (!rule.protocol || *rule.protocol == flow.protocol) &&
+         holds(rule.src_ports, flow.src_port) && holds(rule.dst_ports, flow.dst_port) &&
+         holds(rule.icmp, flow.icmp) && (flow.tcp_flags & rule.tcp_flags_mask) == rule.tcp_flags;
 }
 
 Decision Reference::decide(Direction direction, const Flow& flow) const {

@@ -17,12 +17,16 @@ class Reference {
   /// Indexes addresses to endpoints; the rules themselves are walked in order for every lookup.
   explicit Reference(const RuleSet& rules);
 
-  /// The verdict of rule.h's six steps. REQUIRES: flow.src and flow.dst are of one family.
+  /// The verdict of rule.h's steps. REQUIRES: flow.src and flow.dst are of one family.
   [[nodiscard]] Verdict lookup(const Flow& flow) const;
+  /// Step 0: nothing when no static rule matches or the first that does says pass.
+  [[nodiscard]] std::optional<Decision> decide_by_static_rules(const Flow& flow) const;
+  /// Steps 1 to 6.
   [[nodiscard]] Decision decide(Direction direction, const Flow& flow) const;
 
   /// True when this one rule's subjects, peers and ports hold the flow (action not considered).
   [[nodiscard]] bool matches(const Rule& rule, const Flow& flow) const;
+  [[nodiscard]] static bool matches(const StaticRule& rule, const Flow& flow);
   /// The parts of `matches`, for explaining a near miss.
   [[nodiscard]] bool holds(const AddressSet& set, const IpAddress& address) const;
   [[nodiscard]] static bool holds(const PortSet& ports, std::uint8_t protocol, std::uint16_t port);

@@ -6,6 +6,8 @@
 // Meaning, for one flow and one direction (egress: subject = source, peer = destination; ingress:
 // the reverse). A flow is allowed iff both directions allow it. The first of these that applies
 // decides:
+//   0. The first static rule that matches the flow allows or denies it, in both directions alike;
+//      pass, or no match: go on.
 //   1. The subject's address is no workload's:
 //      default_deny mode: it lies in pod_cidrs           -> deny  (Builtin::unidentified);
 //                         neither end is a workload's    -> deny  (Builtin::transit);
@@ -25,6 +27,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "base/ip.h"
@@ -97,6 +100,31 @@ struct Rule {
       0;  // Meaningless here; policy/provenance.h gives it a name and a line.
 };
 
+/// Numbers first..last of a 16-bit field.
+struct Interval {
+  std::uint16_t first = 0;
+  std::uint16_t last = 0xffff;
+
+  friend auto operator<=>(const Interval&, const Interval&) = default;
+};
+
+/// A rule over a packet's own fields, ahead of all tiers: what an operator says of hosts and of
+/// transit traffic. Priority is the order in RuleSet::static_rules.
+struct StaticRule {
+  std::optional<Prefix> src;  // Absent: every address; with `dst` absent too, of both families.
+  std::optional<Prefix> dst;
+  std::optional<std::uint8_t> protocol;  // Absent: every protocol.
+  Interval src_ports;                    // A protocol without ports has 0 and 0.
+  Interval dst_ports;
+  Interval icmp;                    // type << 8 | code; needs protocol ICMP or ICMPv6.
+  std::uint8_t tcp_flags = 0;       // (flags & mask) == tcp_flags; a mask needs protocol TCP.
+  std::uint8_t tcp_flags_mask = 0;  // 0: any flags.
+  Action action = Action::deny;
+  std::uint32_t provenance = 0;  // As Rule's.
+
+  friend bool operator==(const StaticRule&, const StaticRule&) = default;
+};
+
 enum class DefaultMode : std::uint8_t { kubernetes, deny };
 
 struct RuleSet {
@@ -106,6 +134,7 @@ struct RuleSet {
   std::vector<AddressSet> sets;
   std::vector<PortSet> port_sets;
   std::vector<Rule> rules;
+  std::vector<StaticRule> static_rules;
 };
 
 }  // namespace portcullis::classifier

@@ -4,8 +4,11 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <sys/mman.h>
+
 #include "base/check.h"
 #include "base/digest.h"
+#include "classifier/filter/filter.h"
 
 namespace portcullis::classifier {
 namespace {
@@ -15,8 +18,24 @@ constexpr std::size_t kAlignment = 64;
 /// rather than branches reads a line 0, and a ninth outcome of it, where a table has no lines.
 constexpr std::size_t kTailBytes = 128;
 
+/// A table of this size asks for huge pages: lookups go everywhere in it, and a page in 4 KiB
+/// pieces costs a walk of the page table nearly each time.
+constexpr std::size_t kHugePageBytes = std::size_t{2} << 20U;
+
 constexpr std::size_t aligned(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+std::byte* allocate(std::size_t bytes) {
+  const bool huge = bytes >= kHugePageBytes;
+  const std::size_t alignment = huge ? kHugePageBytes : kAlignment;
+  const std::size_t whole = (bytes + alignment - 1) / alignment * alignment;
+  void* memory = std::aligned_alloc(alignment, whole);
+  PORTCULLIS_CHECK(memory != nullptr);
+  if (huge) {
+    madvise(memory, whole, MADV_HUGEPAGE);  // A wish: the kernel may lack them.
+  }
+  return static_cast<std::byte*>(memory);
 }
 
 const Header& header_of(const std::byte* bytes) {
@@ -27,6 +46,10 @@ template <typename Record>
 const Record* records(const std::byte* bytes, Part part) {
   const auto place = header_of(bytes).parts[static_cast<std::size_t>(part)];
   return reinterpret_cast<const Record*>(bytes + place.offset);
+}
+
+std::size_t part_bytes(const Header& header, Part part) {
+  return header.parts[static_cast<std::size_t>(part)].bytes;
 }
 
 }  // namespace
@@ -63,8 +86,7 @@ std::unique_ptr<const Table> Table::assemble(
   header.total_bytes = offset + kTailBytes;
 
   std::unique_ptr<Table> table(new Table);
-  table->bytes_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, header.total_bytes)));
-  PORTCULLIS_CHECK(table->bytes_ != nullptr);
+  table->bytes_.reset(allocate(header.total_bytes));
   std::memset(table->bytes_.get(), 0, header.total_bytes);  // Padding is part of the digest.
   std::memcpy(table->bytes_.get(), &header, sizeof(header));
   for (std::size_t i = 0; i < kPartCount; ++i) {
@@ -99,6 +121,11 @@ void Table::read_view() {
     view_.permit_lines = records<std::uint32_t>(bytes, Part::permit_lines);
     view_.permit_defaults = records<std::uint32_t>(bytes, Part::permit_defaults);
   }
+  view_.filtered = part_bytes(header, Part::filter) != 0;
+  if (view_.filtered) {
+    view_.filter = filter_view(records<std::byte>(bytes, Part::filter));
+    view_.filter.first_id = header.first_static_id;
+  }
   view_.first_by_port = header.first_by_port;
   view_.first_open = header.first_open;
   view_.first_shut = header.transit_denied != 0 ? header.first_outside : kNoClass;
@@ -114,9 +141,7 @@ void Table::read_view() {
 
 void Table::read_sizes() {
   const Header& header = header_of(bytes_.get());
-  const auto bytes_of = [&](Part part) {
-    return static_cast<std::size_t>(header.parts[static_cast<std::size_t>(part)].bytes);
-  };
+  const auto bytes_of = [&](Part part) { return part_bytes(header, part); };
   sizes_.total = header.total_bytes;
   sizes_.address_map_v4 =
       bytes_of(Part::window_v4) + bytes_of(Part::root_v4) + bytes_of(Part::nodes_v4);
@@ -128,6 +153,7 @@ void Table::read_sizes() {
   sizes_.owners = bytes_of(Part::owners_v4);
   sizes_.permits = bytes_of(Part::permit_rows) + bytes_of(Part::permit_cells) +
                    bytes_of(Part::permit_lines) + bytes_of(Part::permit_defaults);
+  sizes_.filter = bytes_of(Part::filter);
   sizes_.permit_lines = bytes_of(Part::permit_lines) / sizeof(PermitLine);
   sizes_.classes = header.class_count;
   sizes_.port_classes = bytes_of(Part::lines) / sizeof(PortLine);

@@ -24,6 +24,7 @@ struct TableSizes {
   std::size_t class_records = 0;  // What each class is as source and as destination.
   std::size_t owners = 0;         // The nodes of IPv4 addresses.
   std::size_t permits = 0;        // What permit() reads beside the address maps; 0: walked instead.
+  std::size_t filter = 0;         // Static rules; filter_sizes() has the parts.
   std::size_t permit_lines = 0;   // Count of permit lines.
   std::size_t classes = 0;        // Count of address classes.
   std::size_t port_classes = 0;   // Count of port lines.

@@ -8,7 +8,8 @@
 namespace portcullis::classifier {
 
 /// Names the rule that decided. Ids below kBuiltinRules are built in; rule i of a RuleSet has the
-/// id kBuiltinRules + i. An id fits 30 bits.
+/// id kBuiltinRules + i; static rule i of one with n rules has kBuiltinRules + n + i. An id fits 30
+/// bits.
 using RuleId = std::uint32_t;
 
 enum class Builtin : RuleId {
@@ -63,13 +64,14 @@ struct Verdict {
 static_assert(sizeof(Verdict) == 8);
 
 /// Whether a flow is allowed, and the way to the rules that say so: its classes in that table.
-/// | allowed 1 | class of the source 31 | class of the destination 32 |
-/// A zero Permit denies.
+/// | allowed 1 | class of the source 31 | class of the destination 32 |, or, where a static rule
+/// decided, | allowed 1 | its rule id 31 | kByStaticRule |. A zero Permit denies.
 struct Permit {
   std::uint32_t bits = 0;
   std::uint32_t destination = 0;
 
   static constexpr std::uint32_t kAllowed = 1U << 31U;
+  static constexpr std::uint32_t kByStaticRule = 0xffff'ffffU;
   [[nodiscard]] constexpr bool allowed() const { return (bits & kAllowed) != 0; }
   [[nodiscard]] constexpr std::uint32_t source() const { return bits & ~kAllowed; }
 };

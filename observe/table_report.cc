@@ -45,6 +45,7 @@ std::array<PartText, kPartCount> texts_of(const TableView& view) {
       {"permit_cells", sizeof(std::uint32_t), "places for permits of a pair of classes"},
       {"permit_lines", sizeof(PermitLine), "sets of ports"},
       {"permit_defaults", sizeof(std::uint32_t), "what holds without a cell"},
+      {"filter", 1, "static rules"},
   }};
 }
 

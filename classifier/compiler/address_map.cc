@@ -7,54 +7,14 @@
 
 #include <fmt/format.h>
 
+#include "classifier/compiler/trie.h"
+
 namespace portcullis::classifier {
 namespace {
 
-constexpr std::size_t kNodeEntries = 256;
-constexpr std::size_t kRootEntries = 65536;
 constexpr std::size_t kWindowEntriesPerAddress = 16;
 constexpr std::size_t kWindowEntriesMin = 65536;
 constexpr std::size_t kWindowEntriesMax = std::size_t{1} << 23U;
-
-/// Entries painted by prefixes, each of which comes after those that hold it.
-class Trie {
- public:
-  Trie(std::vector<std::uint32_t>& root, std::vector<std::uint32_t>& nodes, unsigned root_bits)
-      : root_(root), nodes_(nodes), root_bits_(root_bits) {}
-
-  void paint(const IpAddress& address, unsigned length, std::uint32_t address_class) {
-    std::vector<std::uint32_t>* level = &root_;
-    std::size_t base = 0;
-    std::size_t slot = root_bits_ == 16 ? address.bytes[0] * std::size_t{256} + address.bytes[1]
-                                        : address.bytes[0];
-    unsigned depth = root_bits_;
-    while (length > depth) {
-      base = child(*level, base + slot) * kNodeEntries;
-      level = &nodes_;
-      slot = address.bytes[depth / 8];
-      depth += 8;
-    }
-    const auto first = level->begin() + static_cast<std::ptrdiff_t>(base + slot);
-    std::fill_n(first, std::size_t{1} << (depth - length), address_class);
-  }
-
- private:
-  /// The node below an entry, made with the entry's class throughout if there is none yet.
-  std::size_t child(std::vector<std::uint32_t>& level, std::size_t index) {
-    const std::uint32_t entry = level[index];
-    if ((entry & kChild) != 0) {
-      return entry & ~kChild;
-    }
-    const std::size_t node = nodes_.size() / kNodeEntries;
-    level[index] = kChild | static_cast<std::uint32_t>(node);
-    nodes_.resize(nodes_.size() + kNodeEntries, entry);
-    return node;
-  }
-
-  std::vector<std::uint32_t>& root_;
-  std::vector<std::uint32_t>& nodes_;
-  unsigned root_bits_;
-};
 
 std::uint64_t read_word(const std::uint8_t* bytes) {
   std::uint64_t word = 0;
@@ -104,8 +64,8 @@ class MapBuilder {
   MapBuilder(const RuleSet& rules, const Classes& classes, std::size_t bytes_max)
       : rules_(rules), classes_(classes), bytes_max_(bytes_max) {
     maps_.entry_shift = classes.classes.size() <= kNarrowEntries ? 1 : 2;
-    maps_.root_v4.resize(kRootEntries);
-    maps_.nodes_v6.resize(kNodeEntries);
+    maps_.root_v4.resize(Trie::kRootEntries);
+    maps_.nodes_v6.resize(Trie::kNodeEntries);
   }
 
   Result<AddressMaps> build() {
@@ -119,7 +79,7 @@ class MapBuilder {
                       classes_.regions.all().size(),
                       bytes_max_));
     }
-    if (maps_.nodes_v4.size() / kNodeEntries > kNarrowEntries) {
+    if (maps_.nodes_v4.size() / Trie::kNodeEntries > kNarrowEntries) {
       maps_.entry_shift = 2;
     }
     return std::move(maps_);

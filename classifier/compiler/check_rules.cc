@@ -10,12 +10,15 @@
 
 #include <fmt/format.h>
 
+#include "classifier/key.h"
 #include "classifier/verdict.h"
 
 namespace portcullis::classifier {
 namespace {
 
 constexpr std::size_t kRulesMax = (std::size_t{1} << 30U) - kBuiltinRules;
+/// An outcome of the filter names one in 30 bits, the last of which stands for none.
+constexpr std::size_t kStaticRulesMax = std::size_t{1} << 28U;
 
 Result<void> check_prefix(const Prefix& prefix) {
   if (prefix.length > prefix.address.width() ||
@@ -56,6 +59,36 @@ Result<void> check_rule(const RuleSet& rules, std::size_t index) {
   return {};
 }
 
+Result<void> check_static_rule(const StaticRule& rule, std::size_t index) {
+  const auto refuse = [&](std::string_view what) {
+    return fail(fmt::format("static rule {}: {}", index, what));
+  };
+  for (const auto* prefix : {&rule.src, &rule.dst}) {
+    if (*prefix) {
+      PORTCULLIS_TRY_VOID(check_prefix(**prefix));
+    }
+  }
+  if (rule.src && rule.dst && rule.src->address.family != rule.dst->address.family) {
+    return refuse("its source and its destination are of different families");
+  }
+  for (const Interval* interval : {&rule.src_ports, &rule.dst_ports, &rule.icmp}) {
+    if (interval->first > interval->last) {
+      return refuse(fmt::format("an interval ends ahead of its begin, at {}", interval->last));
+    }
+  }
+  if ((rule.tcp_flags & ~rule.tcp_flags_mask) != 0) {
+    return refuse("it wants TCP flags that its mask leaves out");
+  }
+  if (rule.tcp_flags_mask != 0 && rule.protocol != kProtocolTcp) {
+    return refuse("it has TCP flags, and its protocol is not TCP");
+  }
+  if (rule.icmp != Interval{} && rule.protocol != kProtocolIcmp &&
+      rule.protocol != kProtocolIcmpv6) {
+    return refuse("it has an ICMP type, and its protocol is neither ICMP nor ICMPv6");
+  }
+  return {};
+}
+
 Result<void> check_owners(const RuleSet& rules) {
   std::vector<std::pair<IpAddress, std::size_t>> owners;
   for (std::size_t i = 0; i < rules.endpoints.size(); ++i) {
@@ -80,9 +113,13 @@ Result<void> check_owners(const RuleSet& rules) {
 }  // namespace
 
 Result<void> check_rules(const RuleSet& rules) {
-  if (rules.rules.size() > kRulesMax) {
-    return fail(fmt::format(
-        "{} rules are more than the {} that can be named", rules.rules.size(), kRulesMax));
+  if (rules.static_rules.size() > kStaticRulesMax ||
+      rules.rules.size() > kRulesMax - rules.static_rules.size()) {
+    return fail(fmt::format("{} rules and {} static rules are more than can be named ({} and {})",
+                            rules.rules.size(),
+                            rules.static_rules.size(),
+                            kRulesMax - kStaticRulesMax,
+                            kStaticRulesMax));
   }
   for (const Prefix& prefix : rules.pod_cidrs) {
     PORTCULLIS_TRY_VOID(check_prefix(prefix));
@@ -99,6 +136,9 @@ Result<void> check_rules(const RuleSet& rules) {
   }
   for (std::size_t i = 0; i < rules.rules.size(); ++i) {
     PORTCULLIS_TRY_VOID(check_rule(rules, i));
+  }
+  for (std::size_t i = 0; i < rules.static_rules.size(); ++i) {
+    PORTCULLIS_TRY_VOID(check_static_rule(rules.static_rules[i], i));
   }
   return check_owners(rules);
 }

@@ -77,6 +77,11 @@ class ClassStage {
     return host_v6(table, bytes_of(address)).node;
   }
 
+  /// What a trie of 8 bits a level says of an address; node 0 is its root.
+  static std::uint32_t leaf_v6(const std::uint32_t* nodes, const decltype(Key6::src)& address) {
+    return leaf_v6(nodes, bytes_of(address));
+  }
+
  private:
   using Lanes = typename K::Lanes;
   using Mask = typename K::Mask;
@@ -85,11 +90,13 @@ class ClassStage {
   static void load(const Key4* keys, KeyBurst<K>& burst, std::size_t at) {
     Lanes src;
     Lanes dst;
-    Lanes port_key;
-    K::load_keys(keys, src, dst, port_key);
+    Lanes ports;
+    Lanes rest;
+    K::load_keys(keys, src, dst, ports, rest);
     K::store(burst.src_mark + at, src);
     K::store(burst.dst_mark + at, dst);
-    K::store(burst.port_key + at, port_key);
+    const Lanes protocol = K::bit_and(rest, K::splat(0xff'0000));
+    K::store(burst.port_key + at, K::add(K::shift_right(ports, 16), protocol));
   }
 
   /// An address in the window takes one load. The others take the trie.
@@ -176,9 +183,13 @@ class ClassStage {
     if (host.address_class != kNoClass) {
       return host.address_class;
     }
-    std::uint32_t entry = table.nodes_v6[address[0]];
+    return leaf_v6(table.nodes_v6, address);
+  }
+
+  static std::uint32_t leaf_v6(const std::uint32_t* nodes, const std::uint8_t* address) {
+    std::uint32_t entry = nodes[address[0]];
     for (std::size_t i = 1; (entry & kChild) != 0; ++i) {
-      entry = table.nodes_v6[(entry << 8U) + address[i]];
+      entry = nodes[(entry << 8U) + address[i]];
     }
     return entry;
   }

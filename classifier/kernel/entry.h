@@ -3,20 +3,70 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 
+#include "classifier/kernel/filter.h"
 #include "classifier/kernel/kernels.h"
 #include "classifier/kernel/permit.h"
 
 namespace portcullis::classifier {
+
+/// Asks for the flows of the set bits alone; `ask` is given their keys, how many, and room.
+template <typename Key, typename Answer, typename Ask>
+void ask_some(std::uint64_t bits, const Key* keys, Answer* answers, Ask ask) {
+  alignas(Key) unsigned char room[limits::kBurstMax * sizeof(Key)];
+  Answer given[limits::kBurstMax];
+  std::size_t count = 0;
+  for (std::uint64_t left = bits; left != 0; left &= left - 1) {
+    std::memcpy(room + count++ * sizeof(Key), keys + __builtin_ctzll(left), sizeof(Key));
+  }
+  ask(reinterpret_cast<const Key*>(room), count, given);
+  const Answer* next = given;
+  for (std::uint64_t left = bits; left != 0; left &= left - 1) {
+    answers[__builtin_ctzll(left)] = *next++;
+  }
+}
+
+/// A decision of the static rules as an answer; a type of each kernel, as all that it calls.
+template <Kernel K>
+struct Told {
+  static void tell(std::uint32_t decision, Verdict& out) { out = {{decision}, {decision}}; }
+  static void tell(std::uint32_t decision, Permit& out) { out = {decision, Permit::kByStaticRule}; }
+};
+
+/// Static rules first; `ask` answers for what they leave.
+template <Kernel K, typename Key, typename Answer, typename Ask>
+void ask_filter_first(
+    const TableView& table, const Key* keys, std::size_t n, Answer* answers, Ask ask) {
+  if (!table.filtered) {
+    ask(keys, n, answers);
+    return;
+  }
+  FilterAnswers<K> decided;
+  FilterStage<K>::run(table.filter, keys, n, decided);
+  if (decided.undecided == KeyBurst<K>::bits(n)) {
+    ask(keys, n, answers);
+    return;
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    Told<K>::tell(decided.decisions[i], answers[i]);
+  }
+  if (decided.undecided != 0) {
+    ask_some(decided.undecided, keys, answers, ask);
+  }
+}
 
 template <Kernel K, typename Key>
 void lookup_burst(const TableView& table,
                   const Key* keys,
                   std::size_t n,
                   Verdict* verdicts) noexcept {
-  KeyBurst<K> burst;
-  ClassStage<K>::run(table, keys, n, burst);
-  WalkStage<K>::run(table, burst, keys, n, verdicts);
+  const auto ask = [&table](const Key* some, std::size_t count, Verdict* out) {
+    KeyBurst<K> burst;
+    ClassStage<K>::run(table, some, count, burst);
+    WalkStage<K>::run(table, burst, some, count, out);
+  };
+  ask_filter_first<K>(table, keys, n, verdicts, ask);
 }
 
 template <Kernel K, typename Key>
@@ -24,9 +74,12 @@ void permit_burst(const TableView& table,
                   const Key* keys,
                   std::size_t n,
                   Permit* permits) noexcept {
-  KeyBurst<K> burst;
-  ClassStage<K>::run(table, keys, n, burst);
-  PermitStage<K>::run(table, burst, keys, n, permits);
+  const auto ask = [&table](const Key* some, std::size_t count, Permit* out) {
+    KeyBurst<K> burst;
+    ClassStage<K>::run(table, some, count, burst);
+    PermitStage<K>::run(table, burst, some, count, out);
+  };
+  ask_filter_first<K>(table, keys, n, permits, ask);
 }
 
 template <Kernel K>

@@ -27,8 +27,8 @@ concept Kernel = requires(typename K::Lanes lanes, typename K::Mask mask, std::u
   requires limits::kBurstMax % K::kLanes == 0;
   { K::load(words) } -> std::same_as<typename K::Lanes>;
   K::store(out, lanes);
-  // keys[kLanes] by field: source, destination, protocol << 16 | destination port.
-  K::load_keys(keys, room, room, room);
+  // keys[kLanes] by word: source, destination, ports, the rest.
+  K::load_keys(keys, room, room, room, room);
   // a0 b0 a1 b1 ...
   K::store_pairs(out, lanes, lanes);
   { K::splat(0U) } -> std::same_as<typename K::Lanes>;
@@ -57,6 +57,8 @@ concept Kernel = requires(typename K::Lanes lanes, typename K::Mask mask, std::u
   { K::gather_bytes(bytes, lanes) } -> std::same_as<typename K::Lanes>;
   // How many of words[0..7] are at or below a key; words ascend, all below 2^31.
   { K::reached(words, 0U) } -> std::same_as<std::uint32_t>;
+  // How many of words[0..15] are below a key, as signed numbers.
+  { K::passed_of_16(words, 0U) } -> std::same_as<std::uint32_t>;
 };
 // clang-format on
 

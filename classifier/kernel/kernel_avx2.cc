@@ -18,7 +18,7 @@ struct Avx2 {
   static void store(std::uint32_t* words, Lanes lanes) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(words), lanes);
   }
-  static void load_keys(const Key4* keys, Lanes& src, Lanes& dst, Lanes& port_key) {
+  static void load_keys(const Key4* keys, Lanes& src, Lanes& dst, Lanes& ports, Lanes& rest) {
     // Two keys a vector, four words a key: | src | dst | ports | rest |.
     const auto* words = reinterpret_cast<const std::uint32_t*>(keys);
     const Lanes a = load(words);
@@ -33,10 +33,8 @@ struct Avx2 {
     const Lanes order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     src = _mm256_permutevar8x32_epi32(_mm256_unpacklo_epi64(ab_low, cd_low), order);
     dst = _mm256_permutevar8x32_epi32(_mm256_unpackhi_epi64(ab_low, cd_low), order);
-    const Lanes ports = _mm256_unpacklo_epi64(ab_high, cd_high);
-    const Lanes rest = _mm256_unpackhi_epi64(ab_high, cd_high);
-    port_key = _mm256_permutevar8x32_epi32(
-        _mm256_or_si256(shift_right(ports, 16), bit_and(rest, splat(0xff'0000))), order);
+    ports = _mm256_permutevar8x32_epi32(_mm256_unpacklo_epi64(ab_high, cd_high), order);
+    rest = _mm256_permutevar8x32_epi32(_mm256_unpackhi_epi64(ab_high, cd_high), order);
   }
   static void store_pairs(std::uint32_t* words, Lanes a, Lanes b) {
     const Lanes low = _mm256_unpacklo_epi32(a, b);
@@ -91,6 +89,11 @@ struct Avx2 {
   static std::uint32_t reached(const std::uint32_t* words, std::uint32_t key) {
     const std::uint32_t beyond = bits_of(_mm256_cmpgt_epi32(load(words), splat(key)));
     return 8 - static_cast<std::uint32_t>(__builtin_popcount(beyond));
+  }
+  static std::uint32_t passed_of_16(const std::uint32_t* words, std::uint32_t key) {
+    const std::uint32_t low = bits_of(_mm256_cmpgt_epi32(splat(key), load(words)));
+    const std::uint32_t high = bits_of(_mm256_cmpgt_epi32(splat(key), load(words + 8)));
+    return static_cast<std::uint32_t>(__builtin_popcount(low | (high << 8U)));
   }
 };
 

@@ -18,7 +18,7 @@ struct Avx512 {
 
   static Lanes load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
   static void store(std::uint32_t* words, Lanes lanes) { _mm512_storeu_si512(words, lanes); }
-  static void load_keys(const Key4* keys, Lanes& src, Lanes& dst, Lanes& port_key) {
+  static void load_keys(const Key4* keys, Lanes& src, Lanes& dst, Lanes& ports, Lanes& rest) {
     // Four keys a vector, four words a key: | src | dst | ports | rest |.
     const auto* words = reinterpret_cast<const std::uint32_t*>(keys);
     const Lanes a = load(words);
@@ -33,10 +33,8 @@ struct Avx512 {
     const Lanes order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     src = _mm512_permutexvar_epi32(order, _mm512_unpacklo_epi64(ab_low, cd_low));
     dst = _mm512_permutexvar_epi32(order, _mm512_unpackhi_epi64(ab_low, cd_low));
-    const Lanes ports = _mm512_unpacklo_epi64(ab_high, cd_high);
-    const Lanes rest = _mm512_unpackhi_epi64(ab_high, cd_high);
-    port_key = _mm512_permutexvar_epi32(
-        order, _mm512_or_si512(shift_right(ports, 16), bit_and(rest, splat(0xff'0000))));
+    ports = _mm512_permutexvar_epi32(order, _mm512_unpacklo_epi64(ab_high, cd_high));
+    rest = _mm512_permutexvar_epi32(order, _mm512_unpackhi_epi64(ab_high, cd_high));
   }
   static void store_pairs(std::uint32_t* words, Lanes a, Lanes b) {
     const Lanes low = _mm512_unpacklo_epi32(a, b);
@@ -83,6 +81,10 @@ struct Avx512 {
     const __m256i keys = _mm256_set1_epi32(static_cast<int>(key));
     return static_cast<std::uint32_t>(
         __builtin_popcount(static_cast<unsigned>(_mm256_cmple_epi32_mask(eight, keys))));
+  }
+  static std::uint32_t passed_of_16(const std::uint32_t* words, std::uint32_t key) {
+    return static_cast<std::uint32_t>(__builtin_popcount(
+        static_cast<unsigned>(_mm512_cmplt_epi32_mask(load(words), splat(key)))));
   }
 };
 

@@ -12,10 +12,11 @@ struct Scalar {
 
   static Lanes load(const std::uint32_t* words) { return *words; }
   static void store(std::uint32_t* words, Lanes lanes) { *words = lanes; }
-  static void load_keys(const Key4* keys, Lanes& src, Lanes& dst, Lanes& port_key) {
+  static void load_keys(const Key4* keys, Lanes& src, Lanes& dst, Lanes& ports, Lanes& rest) {
     src = keys->src;
     dst = keys->dst;
-    port_key = (std::uint32_t{keys->protocol} << 16U) | keys->dst_port;
+    std::memcpy(&ports, &keys->src_port, sizeof(ports));
+    std::memcpy(&rest, &keys->icmp, sizeof(rest));
   }
   static void store_pairs(std::uint32_t* words, Lanes a, Lanes b) {
     words[0] = a;
@@ -49,6 +50,13 @@ struct Scalar {
     std::int32_t count = 0;
     for (std::size_t i = 0; i < 8; ++i) {  // Signed, for SSE2; all are below 2^31.
       count += static_cast<std::int32_t>(words[i]) <= static_cast<std::int32_t>(key) ? 1 : 0;
+    }
+    return static_cast<std::uint32_t>(count);
+  }
+  static std::uint32_t passed_of_16(const std::uint32_t* words, std::uint32_t key) {
+    std::int32_t count = 0;
+    for (std::size_t i = 0; i < 16; ++i) {
+      count += static_cast<std::int32_t>(words[i]) < static_cast<std::int32_t>(key) ? 1 : 0;
     }
     return static_cast<std::uint32_t>(count);
   }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// A product: rows of source points by columns of destination points, and in every cell the list of
+// the rules that hold both.
+// Thread: one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "classifier/filter/rectangle.h"
+#include "classifier/filter/rule_lists.h"
+
+namespace portcullis::classifier {
+
+struct Product {
+  std::vector<std::uint32_t> bases;    // By source point: where in cells its row begins.
+  std::vector<std::uint32_t> columns;  // By destination point.
+  std::vector<std::uint32_t> cells;    // Lists, or SparseCells word by word.
+  bool sparse = false;
+};
+
+/// What a product of rules costs, counted without making it.
+struct ProductCost {
+  std::size_t whole_cells = 0;   // With whole rows.
+  std::size_t filled_cells = 0;  // Those that some rule holds.
+  std::size_t steps = 0;         // Rules looked at, row by row.
+};
+ProductCost cost_of_product(std::span<const Rectangle> rules);
+
+struct PointCounts {
+  std::size_t src = 0;
+  std::size_t dst = 0;
+};
+
+/// REQUIRES: every rule has a match.
+/// Errors: nothing if `lists` grows beyond `list_bytes_max`; it has then grown in vain.
+std::optional<Product> make_product(std::span<const Rectangle> rules,
+                                    const PointCounts& points,
+                                    RuleLists& lists,
+                                    std::size_t list_bytes_max);
+
+}  // namespace portcullis::classifier
