@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -98,11 +99,35 @@ struct Limits {
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 
+/// First and last of the numbers meant.
+using NumberRange = std::pair<std::uint16_t, std::uint16_t>;
+/// Value and mask: (flags & mask) == value.
+using MaskedFlags = std::pair<std::uint8_t, std::uint8_t>;
+
+/// [[static_rules]]: one rule over a packet's own fields, ahead of all policies, in their order.
+struct StaticRule {
+  std::string name;
+  enum class Action : std::uint8_t { allow, deny, pass } action = Action::deny;
+  std::optional<Prefix> source;  // Absent: any. The same below.
+  std::optional<Prefix> destination;
+  std::optional<std::uint8_t> protocol;
+  NumberRange source_ports{0, 65'535};
+  NumberRange destination_ports{0, 65'535};
+  MaskedFlags tcp_flags{0, 0};
+  std::optional<std::uint8_t> icmp_type;
+  std::optional<std::uint8_t> icmp_code;
+  std::uint32_t line = 0;  // Of the file.
+
+  friend bool operator==(const StaticRule&, const StaticRule&) = default;
+};
+
 struct Config {
+  std::string file;  // Where it was read from.
   Eal eal;
   std::vector<Port> ports;
   Mode mode;
   Policy policy;
+  std::vector<StaticRule> static_rules;
   Conntrack conntrack;
   Control control;
   Observe observe;

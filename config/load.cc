@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <concepts>
 #include <cstdint>
 #include <optional>
@@ -15,6 +16,8 @@
 
 #include "base/file.h"
 #include "base/limits.h"
+#include "config/nesting.h"
+#include "config/rule_words.h"
 #include "config/suggest.h"
 #include "config/validate.h"
 
@@ -165,6 +168,26 @@ class Value {
     }
   }
 
+  template <typename Optional>
+  void read(std::optional<Optional>& out) const {
+    read(out.emplace());
+  }
+
+  /// A word, read by `parse`; a number stands for itself.
+  template <typename Word>
+  void read_word(Word& out, Result<Word> (*parse)(std::string_view)) const {
+    const auto* integer = node_.as_integer();
+    const std::string text =
+        integer != nullptr ? fmt::format("{}", integer->get()) : node_.value_or(std::string());
+    if (integer == nullptr && !node_.is_string()) {
+      wrong_type("a string in quotes");
+    } else if (auto word = parse(text)) {
+      out = *word;
+    } else {
+      problem(word.error().message);
+    }
+  }
+
   void read(std::pair<std::string, std::string>& out) const {
     const toml::array* pair = node_.as_array();
     if (pair == nullptr || pair->size() != 2) {
@@ -267,6 +290,24 @@ constexpr std::array<Key<Policy>, 3> kPolicyKeys{{
     {"default_mode", [](Policy& s, const Value& v) { v.read(s.default_mode, kDefaults); }},
     {"manifests", [](Policy& s, const Value& v) { v.read(s.manifests); }},
     {"pod_cidrs", [](Policy& s, const Value& v) { v.read(s.pod_cidrs); }},
+}};
+
+constexpr std::array<Choice<StaticRule::Action>, 3> kActions{{{"allow", StaticRule::Action::allow},
+                                                              {"deny", StaticRule::Action::deny},
+                                                              {"pass", StaticRule::Action::pass}}};
+using Sr = StaticRule;
+constexpr std::array<Key<Sr>, 10> kStaticRuleKeys{{
+    {"name", [](Sr& s, const Value& v) { v.read(s.name); }},
+    {"action", [](Sr& s, const Value& v) { v.read(s.action, kActions); }},
+    {"source", [](Sr& s, const Value& v) { v.read(s.source); }},
+    {"destination", [](Sr& s, const Value& v) { v.read(s.destination); }},
+    {"protocol", [](Sr& s, const Value& v) { v.read_word(s.protocol.emplace(), parse_protocol); }},
+    {"source_ports", [](Sr& s, const Value& v) { v.read_word(s.source_ports, parse_ports); }},
+    {"destination_ports",
+     [](Sr& s, const Value& v) { v.read_word(s.destination_ports, parse_ports); }},
+    {"tcp_flags", [](Sr& s, const Value& v) { v.read_word(s.tcp_flags, parse_tcp_flags); }},
+    {"icmp_type", [](Sr& s, const Value& v) { v.read(s.icmp_type.emplace(), 0, 255); }},
+    {"icmp_code", [](Sr& s, const Value& v) { v.read(s.icmp_code.emplace(), 0, 255); }},
 }};
 
 using Ct = Conntrack;
@@ -394,8 +435,26 @@ void read_ports(const toml::node& node, std::vector<Port>& out, Problems& proble
   }
 }
 
+void read_static_rules(const toml::node& node, std::vector<StaticRule>& out, Problems& problems) {
+  const toml::array* rules = node.as_array();
+  if (rules == nullptr) {
+    problems.add(node.source().begin, "static_rules must be tables: [[static_rules]], one a rule");
+    return;
+  }
+  for (const toml::node& rule : *rules) {
+    const std::string path = fmt::format("static_rules[{}]", out.size());
+    out.push_back({.line = rule.source().begin.line});
+    read_section<StaticRule>(rule, path, kStaticRuleKeys, out.back(), problems);
+    if (const toml::table* table = rule.as_table();
+        table != nullptr && !table->contains("action")) {
+      problems.add(rule.source().begin,
+                   fmt::format("{}: has no action; write \"allow\", \"deny\" or \"pass\"", path));
+    }
+  }
+}
+
 void read_root(const toml::table& root, Config& config, Problems& problems) {
-  std::vector<std::string> sections{"ports"};
+  std::vector<std::string> sections{"ports", "static_rules"};
   for_each_section(config, [&](const char* name, auto keys, auto& section) {
     sections.emplace_back(name);
     if (const toml::node* node = root.get(name)) {
@@ -405,6 +464,9 @@ void read_root(const toml::table& root, Config& config, Problems& problems) {
   });
   if (const toml::node* node = root.get("ports")) {
     read_ports(*node, config.ports, problems);
+  }
+  if (const toml::node* node = root.get("static_rules")) {
+    read_static_rules(*node, config.static_rules, problems);
   }
   for (const auto& [name, value] : root) {
     if (std::find(sections.begin(), sections.end(), name.str()) != sections.end()) {
@@ -422,7 +484,20 @@ void read_root(const toml::table& root, Config& config, Problems& problems) {
   }
 }
 
-/// Where "ports.web.addresses" stands, or the innermost table that should hold it.
+/// Item of "[3]" at the begin of `field`, which it takes off with the dot behind it; or null.
+const toml::node* take_item(const toml::array& array, std::string_view& field) {
+  const std::size_t end = field.find(']');
+  if (!field.starts_with('[') || end == std::string_view::npos) {
+    return nullptr;
+  }
+  std::size_t index = 0;
+  std::from_chars(field.data() + 1, field.data() + end, index);
+  field.remove_prefix(std::min(field.size(), end + 2));
+  return array.get(index);
+}
+
+/// Where "ports.web.addresses" or "static_rules[3]" stands, or the innermost table that should hold
+/// it.
 toml::source_position place_of(const toml::table& root, std::string_view field) {
   const toml::table* table = &root;
   toml::source_position at{};
@@ -432,7 +507,8 @@ toml::source_position place_of(const toml::table& root, std::string_view field) 
     std::size_t taken = 0;
     for (const auto& [name, value] : *table) {
       const bool fits = field.starts_with(name.str()) &&
-                        (field.size() == name.length() || field[name.length()] == '.');
+                        (field.size() == name.length() || field[name.length()] == '.' ||
+                         field[name.length()] == '[');
       if (fits && name.length() >= taken) {
         found = &value;
         taken = name.length();
@@ -441,32 +517,25 @@ toml::source_position place_of(const toml::table& root, std::string_view field) 
     if (found == nullptr) {
       break;
     }
+    field.remove_prefix(taken);
+    if (const toml::array* array = found->as_array(); array != nullptr && !field.empty()) {
+      found = take_item(*array, field);
+    } else {
+      field.remove_prefix(std::min<std::size_t>(field.size(), 1));
+    }
+    if (found == nullptr) {
+      break;
+    }
     at = found->source().begin;
     table = found->as_table();
-    field.remove_prefix(std::min(field.size(), taken + 1));
   }
   return at;
-}
-
-/// toml++ 3.3 frees tables by recursion, one step a level, and does not bound dotted keys.
-bool has_endless_key(std::string_view text) {
-  constexpr std::size_t kDotsMax = 32;
-  std::size_t dots = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool repeated = text[i] == '.' && i > 0 && text[i - 1] == '.';  // Part of no key.
-    if (repeated || std::string_view(",=[]{}\n").find(text[i]) != std::string_view::npos) {
-      dots = 0;
-    } else if (text[i] == '.' && ++dots > kDotsMax) {
-      return true;
-    }
-  }
-  return false;
 }
 
 }  // namespace
 
 Loaded parse(std::string_view text, std::string_view name) {
-  Loaded out;
+  Loaded out{.config = {.file = std::string(name)}};
   if (has_endless_key(text)) {
     out.problems.push_back(
         {"a key has more than 32 dots; no key of ours nests so deep", std::string(name)});
@@ -513,6 +582,7 @@ std::vector<std::string> key_names() {
   Config unused;
   for_each_section(unused, [&](const char* name, auto keys, auto&) { add(name, keys); });
   add("ports.NAME", std::span(kPortKeys));
+  add("static_rules", std::span(kStaticRuleKeys));
   return names;
 }
 

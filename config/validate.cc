@@ -226,6 +226,41 @@ void check_node(const Config& config, Found& found) {
   check_gateways(config.mode, found);
 }
 
+void check_static_rule(const StaticRule& rule, const std::string& field, Found& found) {
+  constexpr std::uint8_t kIcmp = 1;
+  constexpr std::uint8_t kTcp = 6;
+  constexpr std::uint8_t kUdp = 17;
+  constexpr std::uint8_t kIcmpv6 = 58;
+  constexpr std::uint8_t kSctp = 132;
+  const bool is_icmp = rule.protocol == kIcmp || rule.protocol == kIcmpv6;
+  const auto say = [&](std::string_view what) { found.push_back({field, std::string(what)}); };
+  if (rule.source && rule.destination &&
+      rule.source->address.family != rule.destination->address.family) {
+    say("source and destination are of different families, so no packet would match");
+  }
+  const StaticRule any;
+  const bool has_ports =
+      rule.source_ports != any.source_ports || rule.destination_ports != any.destination_ports;
+  if (has_ports && rule.protocol != kTcp && rule.protocol != kUdp && rule.protocol != kSctp) {
+    say("names ports; set protocol to \"tcp\", \"udp\" or \"sctp\", which have them");
+  }
+  if (rule.tcp_flags != any.tcp_flags && rule.protocol != kTcp) {
+    say("names TCP flags; set protocol = \"tcp\"");
+  }
+  if ((rule.icmp_type || rule.icmp_code) && !is_icmp) {
+    say("names an ICMP type; set protocol to \"icmp\" or \"icmpv6\"");
+  }
+  if (rule.icmp_code && !rule.icmp_type) {
+    say("names an ICMP code without its type; add icmp_type");
+  }
+}
+
+void check_static_rules(const Config& config, Found& found) {
+  for (std::size_t i = 0; i < config.static_rules.size(); ++i) {
+    check_static_rule(config.static_rules[i], fmt::format("static_rules[{}]", i), found);
+  }
+}
+
 }  // namespace
 
 std::vector<Contradiction> validate(const Config& config) {
@@ -237,6 +272,7 @@ std::vector<Contradiction> validate(const Config& config) {
   } else {
     check_node(config, found);
   }
+  check_static_rules(config, found);
   const std::string& socket = config.control.socket;
   if (socket.empty() || socket.size() > kSocketPathMax) {
     found.push_back(

@@ -44,6 +44,7 @@ TEST(Parse, FillsWhatIsNotWrittenWithDefaults) {
   const Loaded loaded = parse(kPorts, "x.toml");
   ASSERT_TRUE(loaded.ok()) << all(loaded);
   Config expected;
+  expected.file = "x.toml";
   expected.ports = {{.name = "a", .vdev = "net_null0"}, {.name = "b", .vdev = "net_null1"}};
   expected.mode.pairs = {{"a", "b"}};
   EXPECT_EQ(loaded.config, expected);
@@ -228,6 +229,7 @@ TEST(Example, LoadsAndStatesTheDefaults) {
   const Loaded loaded = parse(source_text("config/example.toml"), "config/example.toml");
   ASSERT_TRUE(loaded.ok()) << all(loaded);
   Config expected;
+  expected.file = "config/example.toml";
   expected.ports = {{.name = "inside", .vdev = "net_af_packet0,iface=inside0"},
                     {.name = "outside", .vdev = "net_af_packet1,iface=outside0"}};
   expected.mode.pairs = {{"inside", "outside"}};
@@ -247,8 +249,9 @@ std::vector<std::string> keys_shown(const std::string& toml) {
   std::vector<std::string> shown;
   std::string section;
   for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with('[')) {
-      const std::string name = line.substr(1, line.find(']') - 1);
+    if (line.starts_with('[') || line.starts_with("# [[")) {
+      const std::size_t begin = line.find_last_of('[') + 1;
+      const std::string name = line.substr(begin, line.find(']') - begin);
       section = name.starts_with("ports.") ? "ports.NAME" : name;
     } else if (const std::size_t equals = line.find(" = "); equals != line.npos) {
       const std::size_t begin = line.starts_with("# ") ? 2 : 0;
@@ -268,6 +271,7 @@ std::vector<std::string> fields_declared(const std::string& header) {
       section = line.substr(7, line.find(' ', 7) - 7);
       section[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(section[0])));
       section = section == "port" ? "ports.NAME" : section;
+      section = section == "staticRule" ? "static_rules" : section;
     } else if (line.starts_with("  ") && line.find(';') != line.npos &&
                line.find("friend") == line.npos && section != "config") {
       // An enumeration stands before the member: "enum class Idle : ... { poll } idle = ...".
@@ -288,11 +292,59 @@ TEST(Example, ShowsEveryKeyInItsSection) {
 
 TEST(KeyNames, HoldEveryFieldOfConfig) {
   std::vector<std::string> names = key_names();
-  names.push_back("ports.NAME.name");  // The name of the table, no key in it.
+  names.push_back("ports.NAME.name");    // The name of the table, no key in it.
+  names.push_back("static_rules.line");  // Where it stands.
   std::vector<std::string> fields = fields_declared(source_text("config/config.h"));
   std::sort(names.begin(), names.end());
   std::sort(fields.begin(), fields.end());
   EXPECT_EQ(names, fields) << "config/load.cc reads other keys than config/config.h declares";
+}
+
+/// The static rules of the example, which it has as comments.
+TEST(Example, ShowsStaticRulesThatLoad) {
+  std::istringstream lines(source_text("config/example.toml"));
+  std::string rules;
+  bool inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    inside = (inside || line.starts_with("# [[static_rules]]")) && line.starts_with('#');
+    rules += inside && line.size() > 2 ? line.substr(2) + "\n" : "";
+  }
+  const Loaded loaded = parse(std::string(kPorts) + rules, "x.toml");
+  ASSERT_TRUE(loaded.ok()) << all(loaded);
+  ASSERT_EQ(loaded.config.static_rules.size(), 3U);
+  const StaticRule& time = loaded.config.static_rules[0];
+  EXPECT_EQ(time.name, "time");
+  EXPECT_EQ(time.action, StaticRule::Action::pass);
+  EXPECT_EQ(to_string(time.source.value()), "10.244.0.0/16");
+  EXPECT_EQ(time.protocol, 17);
+  EXPECT_EQ(time.source_ports, NumberRange(1024, 65'535));
+  EXPECT_EQ(time.destination_ports, NumberRange(123, 123));
+  EXPECT_GT(time.line, 0U);
+  EXPECT_EQ(loaded.config.static_rules[1].tcp_flags, MaskedFlags(0x02, 0x12));
+  EXPECT_EQ(loaded.config.static_rules[2].icmp_type, 8);
+  EXPECT_EQ(loaded.config.static_rules[2].icmp_code, 0);
+}
+
+TEST(StaticRules, SayWhatIsWrongAndWhere) {
+  const auto said = [](const std::string& rule, const std::string& what) {
+    const std::string text = complaints("[[static_rules]]\naction = \"deny\"\n" + rule + "\n");
+    EXPECT_NE(text.find(what), text.npos) << text;
+  };
+  said("protocol = \"tpc\"",
+       "x.toml:9:12: static_rules[0].protocol: 'tpc' is no protocol (did you mean");
+  said("protocol = 256", "'256' is no protocol");
+  said("protocol = \"tcp\"\ndestination_ports = \"9-8\"", "write \"8-9\"");
+  said("destination_ports = 80", "static_rules[0]: names ports; set protocol");
+  said("protocol = \"tcp\"\ntcp_flags = \"sin\"", "'sin' is no TCP flag (did you mean");
+  said("tcp_flags = \"syn\"", "set protocol = \"tcp\"");
+  said("icmp_type = 8", "set protocol to \"icmp\"");
+  said("protocol = \"icmp\"\nicmp_code = 1", "without its type");
+  said("source = \"10.0.0.0/8\"\ndestination = \"fd00::/8\"", "different families");
+  said("actoin = \"allow\"", "did you mean \"action\"?");
+  EXPECT_NE(complaints("[[static_rules]]\n").find("has no action"), std::string::npos);
+  EXPECT_NE(
+      all(parse("static_rules = 3\n" + std::string(kPorts), "x.toml")).find("[[static_rules]]"),
+      std::string::npos);
 }
 
 TEST(Parse, SurvivesDamage) {
