@@ -28,10 +28,11 @@ int replay(const ReplayVerb& options) {
   if (!cluster) {
     return kExitTrouble;
   }
-  const dataplane::Generation generation{
-      .epoch = 1,
-      .table = std::move(cluster->table),
-      .rule_ids = classifier::kBuiltinRules + cluster->lowered.rules.rules.size()};
+  const dataplane::Generation generation{.epoch = 1,
+                                         .table = std::move(cluster->table),
+                                         .rule_ids = classifier::kBuiltinRules +
+                                                     cluster->lowered.rules.rules.size() +
+                                                     cluster->lowered.rules.static_rules.size()};
   const auto result = dataplane::replay(generation, options.files);
   if (!result) {
     fmt::print(stderr, "portcullis: {}\n", to_string(result.error()));

@@ -26,6 +26,7 @@
 #include "control/loop.h"
 #include "control/reconcile.h"
 #include "control/server.h"
+#include "control/static_rules.h"
 #include "dataplane/dataplane.h"
 
 namespace {
@@ -65,6 +66,7 @@ control::ReconcileOptions reconcile_options(const config::Config& config) {
   return {.lowering = {.default_mode = denies ? classifier::DefaultMode::deny
                                               : classifier::DefaultMode::kubernetes,
                        .pod_cidrs = config.policy.pod_cidrs},
+          .static_rules = control::static_rules_of(config),
           .compiling = {.table_bytes_max = std::size_t{config.limits.table_mb_max} << 20U},
           .history_max = config.limits.history_max};
 }

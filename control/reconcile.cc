@@ -71,6 +71,7 @@ Counts counts_of(const policy::Snapshot& snapshot, const policy::Lowered& lowere
           .nodes = snapshot.nodes.size(),
           .policies = snapshot.policies.size(),
           .rules = lowered.rules.rules.size(),
+          .static_rules = lowered.rules.static_rules.size(),
           .skipped =
               std::accumulate(snapshot.skipped.begin(),
                               snapshot.skipped.end(),
@@ -118,6 +119,7 @@ Prepared Reconcile::prepare(std::shared_ptr<const policy::Snapshot> snapshot) co
   for (const std::string& warning : lowered->warnings) {
     candidate.warnings.push_back({.severity = Diagnostic::Severity::warning, .message = warning});
   }
+  policy::add_static_rules(options_.static_rules, *lowered);
   auto table = classifier::compile(lowered->rules, options_.compiling);
   if (!table) {
     return tl::unexpected(rejection_of({diagnostic_of(table.error())}));
@@ -154,7 +156,9 @@ Result<Applied> Reconcile::apply(Candidate candidate, Intent intent) {
   }
   const classifier::Table& table = *candidate.table;
   const classifier::TableSizes sizes = table.sizes();
-  const std::size_t rule_ids = classifier::kBuiltinRules + candidate.lowered->rules.rules.size();
+  const classifier::RuleSet& rules = candidate.lowered->rules;
+  const std::size_t rule_ids =
+      classifier::kBuiltinRules + rules.rules.size() + rules.static_rules.size();
   PORTCULLIS_TRY(const Publication publication,
                  publisher_.publish(std::move(candidate.table), rule_ids));
   adopt(table, candidate);

@@ -50,6 +50,7 @@ class Publisher {
 
 struct ReconcileOptions {
   policy::LowerOptions lowering;
+  std::vector<policy::NamedStaticRule> static_rules;
   classifier::CompileOptions compiling;
   std::size_t history_max = 16;
 };
@@ -67,6 +68,7 @@ struct Counts {
   std::size_t nodes = 0;
   std::size_t policies = 0;
   std::size_t rules = 0;
+  std::size_t static_rules = 0;
   std::size_t skipped = 0;  // Objects of kinds that mean nothing here.
 };
 

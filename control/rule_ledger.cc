@@ -58,7 +58,7 @@ std::vector<RuleKey> rule_keys(const policy::Snapshot& snapshot, const policy::L
   std::map<std::string, std::size_t> twins;  // Equal rules of one policy are told apart by order.
   for (const RuleOrigin& origin : lowered.provenance) {
     const Place place{origin.policy, origin.direction, origin.rule};
-    if (keys.contains(place)) {
+    if (origin.is_static || keys.contains(place)) {
       continue;
     }
     const auto found = policies.find(origin.policy);
@@ -74,6 +74,12 @@ std::vector<RuleKey> rule_keys(const policy::Snapshot& snapshot, const policy::L
     const RuleOrigin& origin = lowered.provenance.at(rule.provenance);
     result.push_back(
         {.key = keys.at({origin.policy, origin.direction, origin.rule}), .origin = origin});
+  }
+  for (const classifier::StaticRule& rule : lowered.rules.static_rules) {
+    // They do not change while a daemon runs, so their order is name enough.
+    result.push_back(
+        {.key = fmt::format("static rule {}", result.size() - lowered.rules.rules.size()),
+         .origin = lowered.provenance.at(rule.provenance)});
   }
   return result;
 }

@@ -12,6 +12,7 @@
 #include "classifier/lookup.h"
 #include "dataplane/conntrack.h"
 #include "dataplane/counters.h"
+#include "dataplane/packet/headers.h"
 #include "dataplane/packet/parse.h"
 #include "dataplane/source_guard.h"
 
@@ -37,6 +38,11 @@ struct Step {
   Conntrack::Found found;
   Question question = Question::none;  // Asked of the classifier for the whole burst.
   std::uint8_t slot = 0;               // Of the answer in `answers4` or `answers6`.
+};
+
+struct Subject {
+  const FlowTuple& tuple;
+  std::uint8_t tcp_flags = 0;
 };
 
 /// The keys of a burst's questions and the answers to them, one family each.
@@ -107,6 +113,7 @@ struct Pipeline::State {
   [[nodiscard]] bool may_begin(const Packet& packet) const;
   [[nodiscard]] Question question_of(const Step& step, std::uint64_t epoch);
   void ask(Step& step);
+  [[nodiscard]] Subject subject_of(const Step& step, Question question);
   [[nodiscard]] Verdict answer(const Burst& burst, const Step& step, Question question);
   void count(std::span<const Frame> frames,
              std::span<const Outcome> outcomes,
@@ -234,18 +241,24 @@ void Pipeline::State::ask(Step& step) {
   if (step.question == Question::none) {
     return;
   }
-  const FlowTuple& tuple = step.question == Question::packet
-                               ? step.packet.tuple
-                               : conntrack.entry(step.found.index).tuple;
-  step.slot =
-      tuple.family == Family::v4 ? questions4.ask(key4_of(tuple)) : questions6.ask(key6_of(tuple));
+  const auto [tuple, tcp_flags] = subject_of(step, step.question);
+  step.slot = tuple.family == Family::v4 ? questions4.ask(key4_of(tuple, tcp_flags))
+                                         : questions6.ask(key6_of(tuple, tcp_flags));
+}
+
+/// What a question is about. A known TCP flow is judged as the handshake that began it.
+Subject Pipeline::State::subject_of(const Step& step, Question question) {
+  if (question == Question::packet) {
+    return {step.packet.tuple, step.packet.tcp_flags};
+  }
+  const FlowTuple& tuple = conntrack.entry(step.found.index).tuple;
+  return {tuple, tuple.protocol == classifier::kProtocolTcp ? wire::kTcpSyn : std::uint8_t{0}};
 }
 
 Verdict Pipeline::State::answer(const Burst& burst, const Step& step, Question question) {
   // Flows that were added in this burst are of its epoch, so a question about a flow can only be
   // the one that was asked before.
-  const FlowTuple& tuple =
-      question == Question::packet ? step.packet.tuple : conntrack.entry(step.found.index).tuple;
+  const auto [tuple, tcp_flags] = subject_of(step, question);
   if (step.question == question) {
     return tuple.family == Family::v4 ? questions4.answers[step.slot]
                                       : questions6.answers[step.slot];
@@ -253,10 +266,10 @@ Verdict Pipeline::State::answer(const Burst& burst, const Step& step, Question q
   // Rare: an earlier packet of this burst ended the flow that was found for this one.
   Verdict verdict;
   if (tuple.family == Family::v4) {
-    const Key4 key = key4_of(tuple);
+    const Key4 key = key4_of(tuple, tcp_flags);
     classifier::lookup(*burst.generation.table, std::span(&key, 1), std::span(&verdict, 1));
   } else {
-    const Key6 key = key6_of(tuple);
+    const Key6 key = key6_of(tuple, tcp_flags);
     classifier::lookup(*burst.generation.table, std::span(&key, 1), std::span(&verdict, 1));
   }
   return verdict;

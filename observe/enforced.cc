@@ -3,9 +3,22 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "classifier/key.h"
 
 namespace portcullis::observe {
+
+const policy::RuleOrigin* origin_of(const Enforced& enforced, classifier::RuleId id) {
+  if (classifier::is_builtin(id)) {
+    return nullptr;
+  }
+  const auto& rules = enforced.rules.rules;
+  const auto& static_rules = enforced.rules.static_rules;
+  const std::size_t index = classifier::rule_index(id);
+  PORTCULLIS_CHECK(index < rules.size() + static_rules.size());
+  return &enforced.provenance[index < rules.size() ? rules[index].provenance
+                                                   : static_rules[index - rules.size()].provenance];
+}
 
 std::string describe(const policy::RuleOrigin& origin) {
   const std::string rule =

@@ -8,6 +8,7 @@
 
 #include "classifier/rule.h"
 #include "classifier/table.h"
+#include "classifier/verdict.h"
 #include "policy/lower.h"
 #include "policy/provenance.h"
 
@@ -21,6 +22,9 @@ struct Enforced {
   const policy::Provenance& provenance;
   std::span<const policy::EndpointName> endpoints;  // Parallel to rules.endpoints.
 };
+
+/// Where the rule of an id was written; null for a built-in one. REQUIRES: an id of that table.
+const policy::RuleOrigin* origin_of(const Enforced& enforced, classifier::RuleId id);
 
 /// "NetworkPolicy shop/web rule 2 (policies.yaml:30)"; the rule is left out for an isolation.
 std::string describe(const policy::RuleOrigin& origin);

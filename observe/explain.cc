@@ -26,6 +26,10 @@ const char* to_word(Direction direction) {
   return direction == Direction::egress ? "egress" : "ingress";
 }
 
+bool is_static(const DirectionExplanation& explanation) {
+  return explanation.decider && explanation.decider->is_static;
+}
+
 }  // namespace
 
 struct Explainer::Question {
@@ -77,15 +81,13 @@ DirectionExplanation Explainer::explain(const Question& question) const {
   out.subject = question.subject;
   out.allowed = decision.allowed();
   out.rule = decision.rule();
-  if (!classifier::is_builtin(decision.rule())) {
-    const std::size_t index = classifier::rule_index(decision.rule());
-    PORTCULLIS_CHECK(index < enforced_.rules.rules.size());
-    out.decider = enforced_.provenance[enforced_.rules.rules[index].provenance];
+  if (const RuleOrigin* origin = origin_of(enforced_, decision.rule())) {
+    out.decider = *origin;
   }
   out.selected_by = isolating(question);
   out.reason = reason_of(question, out);
   out.stages = stages_of(question, out);
-  if (!out.allowed) {
+  if (!out.allowed && !is_static(out)) {
     out.near_misses =
         find_near_misses(enforced_,
                          reference_,
@@ -113,7 +115,7 @@ std::string Explainer::reason_of(const Question& question,
     return builtin_reason(question);
   }
   const std::string decider = describe(*so_far.decider);
-  if (so_far.decider->rule != RuleOrigin::kIsolation) {
+  if (so_far.decider->rule != RuleOrigin::kIsolation || is_static(so_far)) {
     return fmt::format("{} {} it", decider, so_far.allowed ? "allows" : "denies");
   }
   const std::size_t others = so_far.selected_by.size() - 1;
@@ -161,8 +163,10 @@ std::string Explainer::builtin_reason(const Question& question) const {
 /// Where in the order of rule.h the decision fell; everything before it did not decide.
 std::vector<Stage> Explainer::stages_of(const Question& question,
                                         const DirectionExplanation& so_far) const {
-  const bool is_pod = question.subject.kind == End::Kind::pod;
-  if (!is_pod) {
+  if (is_static(so_far)) {
+    return {{"static rules", so_far.reason, true}};
+  }
+  if (question.subject.kind != End::Kind::pod) {
     return {{"no pod at this end", so_far.reason, true}};
   }
   struct Step {

@@ -38,9 +38,8 @@ class Namer {
   }
 
   [[nodiscard]] std::string rule(const Decision& decision) const {
-    if (!classifier::is_builtin(decision.rule())) {
-      const classifier::Rule& rule = enforced_.rules.rules[classifier::rule_index(decision.rule())];
-      return describe(enforced_.provenance[rule.provenance]);
+    if (const policy::RuleOrigin* origin = origin_of(enforced_, decision.rule())) {
+      return describe(*origin);
     }
     switch (static_cast<Builtin>(decision.rule())) {
       case Builtin::no_subject:

@@ -54,8 +54,16 @@ Result<Located> Locator::locate(const FlowText& text) const {
   Located located{
       {.src = *from, .dst = *to, .protocol = text.protocol, .src_port = 0, .dst_port = text.port},
       {}};
-  if (text.protocol == classifier::kProtocolIcmp && from->family == Family::v6) {
-    located.flow.protocol = classifier::kProtocolIcmpv6;
+  // What begins a flow: a handshake's first packet, a ping's request.
+  constexpr std::uint8_t kSyn = 0x02;
+  constexpr std::uint16_t kEchoRequest = 8 << 8;
+  constexpr std::uint16_t kEchoRequestV6 = 128 << 8;
+  if (text.protocol == classifier::kProtocolTcp) {
+    located.flow.tcp_flags = kSyn;
+  } else if (text.protocol == classifier::kProtocolIcmp) {
+    const bool v6 = from->family == Family::v6;
+    located.flow.protocol = v6 ? classifier::kProtocolIcmpv6 : classifier::kProtocolIcmp;
+    located.flow.icmp = v6 ? kEchoRequestV6 : kEchoRequest;
   }
   warn_if_ended(src.pod, *from, located.warnings);
   warn_if_ended(dst.pod, *to, located.warnings);

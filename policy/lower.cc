@@ -301,4 +301,14 @@ Result<Lowered> lower(const Snapshot& snapshot, const LowerOptions& options) {
   return Lowering(snapshot, std::move(population)).run(options.default_mode);
 }
 
+void add_static_rules(const std::vector<NamedStaticRule>& rules, Lowered& lowered) {
+  for (const NamedStaticRule& one : rules) {
+    classifier::StaticRule rule = one.rule;
+    rule.provenance = static_cast<std::uint32_t>(lowered.provenance.size());
+    lowered.provenance.push_back(
+        {.kind = "static rule", .policy = one.name, .where = one.where, .is_static = true});
+    lowered.rules.static_rules.push_back(std::move(rule));
+  }
+}
+
 }  // namespace portcullis::policy

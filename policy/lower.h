@@ -35,4 +35,14 @@ struct LowerOptions {
 /// Thread: any. Deterministic.
 Result<Lowered> lower(const Snapshot& snapshot, const LowerOptions& options);
 
+/// A static rule and where it was written. They are no policies: lower() knows nothing of them.
+struct NamedStaticRule {
+  classifier::StaticRule rule;
+  std::string name;
+  Where where;
+};
+
+/// Puts static rules in front of what was lowered.
+void add_static_rules(const std::vector<NamedStaticRule>& rules, Lowered& lowered);
+
 }  // namespace portcullis::policy

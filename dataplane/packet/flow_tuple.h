@@ -51,25 +51,28 @@ constexpr std::uint32_t v4_of(const AddressBytes& bytes) {
 
 namespace flow_tuple_detail {
 template <typename Key>
-constexpr Key with_ports(Key key, const FlowTuple& tuple) {
+constexpr Key with_rest(Key key, const FlowTuple& tuple, std::uint8_t tcp_flags) {
   key.protocol = tuple.protocol;
   if (is_icmp(tuple.protocol)) {
     key.icmp = tuple.dst_port;
   } else {
     key.src_port = tuple.src_port;
     key.dst_port = tuple.dst_port;
+    key.tcp_flags = tcp_flags;
   }
   return key;
 }
 }  // namespace flow_tuple_detail
 
-/// What the classifier is asked about a flow, in the flow's own direction.
-constexpr classifier::Key4 key4_of(const FlowTuple& tuple) {
-  return flow_tuple_detail::with_ports(
-      classifier::Key4{.src = v4_of(tuple.src), .dst = v4_of(tuple.dst)}, tuple);
+/// What the classifier is asked about a flow, in the flow's own direction. `tcp_flags`: of its
+/// first packet, 0 where it is not TCP.
+constexpr classifier::Key4 key4_of(const FlowTuple& tuple, std::uint8_t tcp_flags) {
+  return flow_tuple_detail::with_rest(
+      classifier::Key4{.src = v4_of(tuple.src), .dst = v4_of(tuple.dst)}, tuple, tcp_flags);
 }
-constexpr classifier::Key6 key6_of(const FlowTuple& tuple) {
-  return flow_tuple_detail::with_ports(classifier::Key6{.src = tuple.src, .dst = tuple.dst}, tuple);
+constexpr classifier::Key6 key6_of(const FlowTuple& tuple, std::uint8_t tcp_flags) {
+  return flow_tuple_detail::with_rest(
+      classifier::Key6{.src = tuple.src, .dst = tuple.dst}, tuple, tcp_flags);
 }
 
 }  // namespace portcullis::dataplane

@@ -110,12 +110,12 @@ TEST(Parse, GivesAPingAndItsAnswerOneTuple) {
 }
 
 TEST(Parse, AsksTheClassifierForPortsOrIcmpNeverBoth) {
-  const classifier::Key4 tcp = key4_of(parse(test::tcp_frame(kWeb4, test::kSyn)).tuple);
+  const classifier::Key4 tcp = key4_of(parse(test::tcp_frame(kWeb4, test::kSyn)).tuple, test::kSyn);
   EXPECT_EQ(tcp.src, 0x0a000001U);
   EXPECT_EQ(tcp.dst, 0x0a000002U);
   EXPECT_EQ(tcp.dst_port, 80);
   EXPECT_EQ(tcp.icmp, 0);
-  const classifier::Key6 ping = key6_of(parse(test::ping_frame(kWeb6, false, 77)).tuple);
+  const classifier::Key6 ping = key6_of(parse(test::ping_frame(kWeb6, false, 77)).tuple, 0);
   EXPECT_EQ(ping.dst_port, 0);
   EXPECT_EQ(ping.src_port, 0);
   EXPECT_EQ(ping.icmp, 128U << 8U);
@@ -164,7 +164,7 @@ TEST(Parse, RefusesErrorsThatQuoteNoFlow) {
 TEST(Parse, JudgesOtherIcmpByItself) {
   const Packet redirect = parse(test::icmp_frame(kWeb4, {.type = 5, .code = 1}));
   EXPECT_EQ(redirect.kind, Kind::stateless);
-  EXPECT_EQ(key4_of(redirect.tuple).icmp, 0x0501);
+  EXPECT_EQ(key4_of(redirect.tuple, 0).icmp, 0x0501);
 }
 
 TEST(Parse, GivesProtocolsWithoutPortsAFlowOfTheirOwn) {

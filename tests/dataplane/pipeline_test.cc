@@ -438,6 +438,37 @@ TEST_F(PipelineTest, ForgetsSilentFlows) {
   EXPECT_EQ(counters().flows_expired.get(), 2U);
 }
 
+/// Static rules see the packet's own flags and ICMP type; a known flow stays the handshake that
+/// began it, also when it is judged again.
+TEST_F(PipelineTest, AsksStaticRulesAboutTheFirstPacket) {
+  start({.conntrack = {.flows_max = 16, .tcp_loose = true}, .ports = 1});
+  const auto generation_with = [](std::uint64_t epoch, std::vector<classifier::StaticRule> rules) {
+    classifier::RuleSet whole = shop(true);
+    whole.static_rules = std::move(rules);
+    return Generation{.epoch = epoch,
+                      .table = classifier::compile(whole).value(),
+                      .rule_ids = classifier::kBuiltinRules + 3 + whole.static_rules.size()};
+  };
+  // The stranger may begin connections, which policies deny it, and nobody may ask for the time.
+  const classifier::StaticRule begins{.protocol = classifier::kProtocolTcp,
+                                      .tcp_flags = test::kSyn,
+                                      .tcp_flags_mask = test::kSyn | test::kAck,
+                                      .action = classifier::Action::allow};
+  const classifier::StaticRule ping{.protocol = classifier::kProtocolIcmp,
+                                    .icmp = {0x0800, 0x08ff},
+                                    .action = classifier::Action::deny};
+  generation_.emplace(generation_with(1, {begins, ping}));
+  hits_.assign(generation_->rule_ids, 0);
+  expect_dropped(test::tcp_frame(kStranger4, test::kAck), DropReason::policy_denied);
+  expect_forwarded(test::tcp_frame(kStranger4, test::kSyn), false);
+  EXPECT_EQ(hits_[classifier::kBuiltinRules + 3], 2U) << "once an end";
+  expect_dropped(test::ping_frame(kTcp4, false, 7), DropReason::policy_denied);
+  generation_.emplace(generation_with(2, {begins}));
+  expect_forwarded(test::tcp_frame(kStranger4, test::kAck), false);
+  generation_.emplace(generation_with(3, {}));
+  expect_dropped(test::tcp_frame(kStranger4, test::kAck), DropReason::policy_denied);
+}
+
 TEST_F(PipelineTest, TellsEveryDropReasonByName) {
   for (std::size_t i = 0; i < kDropReasons; ++i) {
     const std::string_view name = to_string(static_cast<DropReason>(i));
