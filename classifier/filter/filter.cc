@@ -166,7 +166,7 @@ void FilterCompiler::make_products(Rectangles& rules, Rectangles& rest, RuleList
     groups[(wide_src.hold(rule.src) ? 1U : 0U) + (wide_dst.hold(rule.dst) ? 2U : 0U)].push_back(
         rule);
   }
-  const std::size_t cells_max = bytes_max_ / 4 / sizeof(SparseCell);
+  const std::size_t cell_bytes_max = bytes_max_ / 4 / kProductsMax;
   for (Rectangles& group : groups) {
     // Those that hold the most pairs of points go first.
     const auto area = [](const Rectangle& rule) {
@@ -174,7 +174,7 @@ void FilterCompiler::make_products(Rectangles& rules, Rectangles& rest, RuleList
     };
     std::ranges::stable_sort(group, {}, area);
     ProductCost cost = cost_of_product(group);
-    while (std::min(cost.filled_cells, cost.whole_cells) > cells_max / kProductsMax) {
+    while (cost.bytes() > cell_bytes_max) {
       const std::size_t kept = group.size() - (group.size() + 7) / 8;
       rest.insert(rest.end(), group.begin() + static_cast<std::ptrdiff_t>(kept), group.end());
       group.resize(kept);

@@ -10,9 +10,6 @@
 namespace portcullis::classifier {
 namespace {
 
-/// Products up to this many cells have whole rows, which save a comparison and a load.
-constexpr std::size_t kWholeCellsMax = std::size_t{1} << 18U;
-
 /// The distinct runs of one side, numbered from 1 in order, a run before those inside it. Number 0
 /// is the points outside all of them.
 class Lines {
@@ -248,9 +245,21 @@ class CellLayout {
 
 }  // namespace
 
+bool ProductCost::is_sparse() const {
+  return whole_cells > kWholeCellsMax && whole_cells / 2 > filled_cells;
+}
+
+std::size_t ProductCost::bytes() const {
+  return is_sparse() ? filled_cells * sizeof(SparseCell) : whole_cells * sizeof(std::uint32_t);
+}
+
 ProductCost cost_of_product(std::span<const Rectangle> rules) {
   const Grid grid(rules);
   ProductCost cost{.whole_cells = grid.rows.count() * grid.columns.count()};
+  cost.filled_cells = cost.whole_cells;
+  if (cost.whole_cells <= ProductCost::kWholeCellsMax) {
+    return cost;
+  }
   // Each row's rules are its parent's and its own, so they can be counted before they are listed.
   std::vector<std::size_t> counts(grid.rows.count());
   for (std::uint32_t row = 1; row < grid.rows.count(); ++row) {
@@ -259,9 +268,9 @@ ProductCost cost_of_product(std::span<const Rectangle> rules) {
   }
   constexpr std::size_t kStepsListed = std::size_t{1} << 26U;
   if (cost.steps > kStepsListed) {
-    cost.filled_cells = cost.whole_cells;
     return cost;
   }
+  cost.filled_cells = 0;
   std::vector<Strip> strips;
   for (std::uint32_t row = 1; row < grid.rows.count(); ++row) {
     grid.collect(row, strips);
@@ -275,8 +284,7 @@ std::optional<Product> make_product(std::span<const Rectangle> rules,
                                     RuleLists& lists,
                                     std::size_t list_bytes_max) {
   const Grid grid(rules);
-  const std::size_t whole_cells = grid.rows.count() * grid.columns.count();
-  Product product{.sparse = whole_cells > kWholeCellsMax};
+  Product product{.sparse = cost_of_product(rules).is_sparse()};
   CellLayout layout(grid.columns.count(), product.sparse);
   layout.add_row({});
   RowSweep sweep(lists);

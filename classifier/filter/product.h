@@ -24,9 +24,17 @@ struct Product {
 
 /// What a product of rules costs, counted without making it.
 struct ProductCost {
+  /// Up to so many cells have whole rows, which save a comparison and a load.
+  static constexpr std::size_t kWholeCellsMax = std::size_t{1} << 18U;
+
   std::size_t whole_cells = 0;   // With whole rows.
-  std::size_t filled_cells = 0;  // Those that some rule holds.
-  std::size_t steps = 0;         // Rules looked at, row by row.
+  std::size_t filled_cells = 0;  // Those that some rule holds; all, where whole rows it will be.
+  std::size_t steps = 0;         // Rules looked at, row by row; 0 where that was not counted.
+
+  /// Rows lie in each other's gaps.
+  [[nodiscard]] bool is_sparse() const;
+  /// Of its cells, in the kind of row that takes less.
+  [[nodiscard]] std::size_t bytes() const;
 };
 ProductCost cost_of_product(std::span<const Rectangle> rules);
 

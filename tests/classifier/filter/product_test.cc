@@ -86,8 +86,20 @@ TEST_F(ProductOfRules, CostsWhatItIsSaidTo) {
                                      {.src = {1, 2}, .dst = {2, 3}, .rule = 1, .match = 0}};
   const ProductCost cost = cost_of_product(rules);
   EXPECT_EQ(cost.whole_cells, 9U) << "two runs and the rest on either side";
-  EXPECT_EQ(cost.filled_cells, 4U);
-  EXPECT_EQ(cost.steps, 3U);
+  EXPECT_FALSE(cost.is_sparse());
+  EXPECT_EQ(cost.bytes(), 36U);
+
+  // A thousand rules apart from each other, each a row, a column and one cell.
+  std::vector<Rectangle> apart;
+  for (std::uint32_t i = 0; i < 1'000; ++i) {
+    apart.push_back({.src = {i, i + 1}, .dst = {i, i + 1}, .rule = i, .match = 0});
+  }
+  const ProductCost scattered = cost_of_product(apart);
+  EXPECT_EQ(scattered.whole_cells, 1'001U * 1'001U);
+  EXPECT_EQ(scattered.filled_cells, 1'000U);
+  EXPECT_EQ(scattered.steps, 1'000U);
+  EXPECT_TRUE(scattered.is_sparse());
+  EXPECT_EQ(scattered.bytes(), 8'000U);
 }
 
 TEST_F(ProductOfRules, GivesUpWhenListsOutgrowTheirRoom) {
