@@ -203,7 +203,7 @@ TEST_F(ControlPlane, FinishesACommitWhoseClientIsGone) {
     }
     ASSERT_TRUE(client.send(request_line(1, "commit", {{"manifests", manifests}})));
   }
-  for (int i = 0; i < 100 && (*call("status"))["running"]["revision"] != 3; ++i) {
+  for (int i = 0; i < 1500 && (*call("status"))["running"]["revision"] != 3; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   EXPECT_EQ((*call("status"))["running"]["revision"], 3);

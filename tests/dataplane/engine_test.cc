@@ -80,7 +80,7 @@ class EngineOnAWire : public testing::Test {
   }
   /// Waits until the worker has counted `packets`.
   bool counted(std::uint64_t packets) {
-    for (int i = 0; i < 4000 && worker().packets < packets; ++i) {
+    for (int i = 0; i < 30'000 && worker().packets < packets; ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     return worker().packets == packets;
@@ -236,7 +236,7 @@ struct Stream {
     }
   }
   void finish() {
-    for (int i = 0; i < 2000 && received < sent; ++i) {
+    for (int i = 0; i < 30'000 && received < sent; ++i) {
       drain();
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }

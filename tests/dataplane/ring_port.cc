@@ -152,7 +152,7 @@ std::vector<Bytes> RingPort::take() {
 }
 
 std::optional<Bytes> RingPort::wait(const std::function<bool(const Bytes&)>& wanted) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(4);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   while (std::chrono::steady_clock::now() < end) {
     std::optional<Bytes> frame = take_one();
     if (!frame) {

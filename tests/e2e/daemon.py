@@ -14,6 +14,8 @@ BUILD = os.environ.get("PORTCULLIS_BUILD", os.path.join(shop.ROOT, "build", "rel
 DAEMON = os.path.join(BUILD, "apps", "portcullisd")
 CLI = os.path.join(BUILD, "apps", "portcullis")
 START_PATIENCE_S = 30
+# A port's queue in frames: a busy machine may leave the daemon out for half a second.
+QUEUE = "framecnt=2048"
 
 
 def quoted(values):
@@ -27,7 +29,7 @@ def configuration(lab, socket_path, manifests, extra=""):
     lines = ["[eal]", f'file_prefix = "{lab.run.prefix}"', f"control_cpu = {processors[0]}",
              f"worker_cpus = [{processors[-1]}]", "telemetry = false"]
     for index, (name, device, role, addresses) in enumerate(lab.port_tables()):
-        lines += [f"[ports.{name}]", f'vdev = "net_af_packet{index},iface={device}"',
+        lines += [f"[ports.{name}]", f'vdev = "net_af_packet{index},iface={device},{QUEUE}"',
                   f'role = "{role}"']
         if addresses:
             lines.append(f"addresses = {quoted(addresses)}")

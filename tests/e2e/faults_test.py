@@ -8,6 +8,8 @@ import scenario
 import shop
 import swaps
 
+PATIENCE_S = 20
+
 
 class Faults(scenario.LabCase):
     mode = "wire"
@@ -68,7 +70,7 @@ class Faults(scenario.LabCase):
         daemon = self.start()
         numbered = swaps.paced(self.lab)
         self.addCleanup(numbered.stop)
-        self.assertTrue(numbered.wait_for(500, 5))
+        self.assertTrue(numbered.wait_for(500, PATIENCE_S))
         daemon.process.kill()
         daemon.process.wait()
         time.sleep(0.3)
@@ -77,7 +79,7 @@ class Faults(scenario.LabCase):
         self.assertEqual(numbered.received, count, "packets pass without a daemon")
         self.assertFalse(self.reaches("shop/api-1", "storage/db-1", "TCP", 5432))
         self.start()
-        self.assertTrue(numbered.wait_for(500, 5), "the stream does not come back")
+        self.assertTrue(numbered.wait_for(500, PATIENCE_S), "the stream does not come back")
         self.assertFalse(self.reaches("guest/intruder-1", "storage/db-1", "TCP", 5432))
 
     def test_sigterm_ends_it_in_order(self):

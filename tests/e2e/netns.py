@@ -57,6 +57,15 @@ def ip_batch(namespace, lines):
         raise RuntimeError(f"ip in {namespace}: {done.stderr.strip()}\n" + "\n".join(lines))
 
 
+def set_rto_min(namespace, destination, least):
+    """TCP to this address waits so long ("5s") for an answer before it sends anything again."""
+    found = subprocess.run(["ip", "-n", namespace, "-j", "route", "get", destination],
+                           capture_output=True, text=True, check=True)
+    way = json.loads(found.stdout)[0]
+    gateway = f"via {way['gateway']} onlink" if "gateway" in way else ""
+    ip_batch(namespace, [f"route replace {destination} dev {way['dev']} {gateway} rto_min {least}"])
+
+
 def set_sysctls(namespace, settings):
     """Writes {path below /proc/sys/net: value} in a namespace."""
     def write():

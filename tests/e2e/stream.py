@@ -22,7 +22,7 @@ import time
 import netns
 
 WINDOW = 64
-STALL_S = 1.0
+STALL_S = 10.0
 PAYLOAD = bytes(200)
 FIELDS = ("sent", "arrived", "reordered", "duplicates", "stalls", "errors")
 

@@ -52,15 +52,19 @@ class Iperf:
 
     Made so that a retransmission means a lost packet: the window is smaller than a port's queue, so
     nothing overflows; the sender stays on one processor, so it cannot overtake itself in the
-    kernel; and it sends no probes for loss on mere suspicion, as Linux else does after a few ms.
+    kernel; it sends no probes for loss on mere suspicion, as Linux else does after a few ms; and it
+    waits seconds for an answer, since a busy machine may leave the daemon out for longer than the
+    usual 200 ms.
     """
 
     WINDOW = "64K"
+    PATIENCE = "5s"
 
     def __init__(self, lab, family=4, seconds=300):
         word = shop.WORDS[family]
         client, server = TCP_ENDS
         netns.set_sysctls(lab.namespaces[client], {"ipv4/tcp_early_retrans": 0})
+        netns.set_rto_min(lab.namespaces[client], lab.addresses(server)[word], self.PATIENCE)
         self._server = lab.run.start(lab.namespaces[server],
                                      ["iperf3", "-s", "-1", "-p", str(IPERF_PORT)],
                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
