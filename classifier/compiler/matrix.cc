@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -24,11 +25,13 @@ std::vector<std::vector<std::uint32_t>> rules_of_rows(const RuleSet& rules,
                                                       const Half& half) {
   std::vector<std::uint32_t> ordered;
   for (std::size_t i = 0; i < rules.rules.size(); ++i) {
-    if (rules.rules[i].direction == direction) {
+    if (rules.rules[i].direction == direction && rules.rules[i].action != Action::none) {
       ordered.push_back(static_cast<std::uint32_t>(i));
     }
   }
-  std::ranges::stable_sort(ordered, {}, [&](std::uint32_t i) { return rules.rules[i].tier; });
+  std::ranges::stable_sort(ordered, {}, [&](std::uint32_t i) {
+    return std::pair(rules.rules[i].tier, rules.rules[i].order);
+  });
 
   std::vector<std::uint32_t> workload_rows(half.row_count - kRowsWithoutSubject);
   std::iota(workload_rows.begin(), workload_rows.end(), kRowsWithoutSubject);

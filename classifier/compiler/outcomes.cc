@@ -28,6 +28,7 @@ std::uint32_t painted_by(const Rule& rule, std::size_t index) {
     case Action::deny:
       return Decision::deny(rule_id(index)).bits;
     case Action::pass:
+    case Action::none:
       break;
   }
   return kPassed;
