@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 #include "classifier/compiler/address_map.h"
 #include "classifier/compiler/check_rules.h"
 #include "classifier/compiler/classes.h"
+#include "classifier/compiler/compiled.h"
 #include "classifier/compiler/matrix.h"
 #include "classifier/compiler/permits.h"
 
@@ -124,6 +126,11 @@ Result<std::unique_ptr<const Table>> assemble(const Header& header,
 }  // namespace
 
 Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const CompileOptions& options) {
+  PORTCULLIS_TRY(Compiled compiled, compile_whole(rules, options));
+  return std::move(compiled.table);
+}
+
+Result<Compiled> compile_whole(const RuleSet& rules, const CompileOptions& options) {
   const std::size_t bytes_max = options.table_bytes_max;
   PORTCULLIS_TRY_VOID(check_rules(rules));
   Classes classes = find_classes(rules);
@@ -138,7 +145,8 @@ Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const Compile
                  map_addresses(rules, classes, bytes_max - std::min(bytes_max, matrix.bytes())));
   const ClassRecords records = records_of(classes, egress, ingress);
   const Parts parts{.records = records, .matrix = matrix, .permits = permits, .maps = maps};
-  return assemble(header_of(parts, rules.default_mode), parts, bytes_max);
+  PORTCULLIS_TRY(auto table, assemble(header_of(parts, rules.default_mode), parts, bytes_max));
+  return Compiled{.table = std::move(table), .classes = std::move(classes)};
 }
 
 }  // namespace portcullis::classifier

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#include "classifier/updater/census.h"
+
+#include "base/check.h"
+
+namespace portcullis::classifier {
+
+std::size_t Census::KeyHash::operator()(const Key& key) const noexcept {
+  return static_cast<std::size_t>(
+      (key.place * 0xff51'afd7'ed55'8ccdULL ^ key.profile) * 0x9e37'79b9'7f4a'7c15ULL >> 16U);
+}
+
+Census::Census(const RuleSet& rules, const Classes& classes)
+    : regions_(classes.regions), no_sets_(profiles_.intern({})) {
+  of_endpoint_ = profiles_of(rules, profiles_);
+  for (RegionIndex region = 0; region < regions_.all().size(); ++region) {
+    of_region_.push_back(intern(AddressKind::other, region, no_sets_));
+    set_class(of_region_.back(), classes.region_classes[region]);
+  }
+  known_.reserve(classes.addresses.size());
+  for (const KnownAddress& known : classes.addresses) {
+    const KindIndex kind = intern(kind_of(rules.endpoints[known.endpoint]),
+                                  regions_.locate(known.address),
+                                  of_endpoint_[known.endpoint]);
+    set_class(kind, known.address_class);
+    enter(known.address, {.endpoint = known.endpoint, .kind = kind});
+  }
+}
+
+ProfileIndex Census::profile_of(EndpointIndex endpoint) const {
+  return endpoint < of_endpoint_.size() ? of_endpoint_[endpoint] : no_sets_;
+}
+
+void Census::set_profile(EndpointIndex endpoint, ProfileIndex profile) {
+  if (endpoint >= of_endpoint_.size()) {
+    of_endpoint_.resize(endpoint + std::size_t{1}, no_sets_);
+  }
+  of_endpoint_[endpoint] = profile;
+}
+
+KindIndex Census::intern(AddressKind address_kind, RegionIndex region, ProfileIndex profile) {
+  const auto place = (std::uint64_t{region} << 8U) | static_cast<std::uint64_t>(address_kind);
+  const auto next = static_cast<KindIndex>(kinds_.size());
+  const auto [known, added] = numbers_.emplace(Key{.place = place, .profile = profile}, next);
+  if (added) {
+    kinds_.push_back({.address_kind = address_kind, .region = region, .profile = profile});
+  }
+  return known->second;
+}
+
+void Census::set_class(KindIndex kind, std::uint32_t address_class) {
+  kinds_[kind].address_class = address_class;
+}
+
+const Census::Known* Census::find(const IpAddress& address) const {
+  const auto found = known_.find(address);
+  return found == known_.end() ? nullptr : &found->second;
+}
+
+void Census::enter(const IpAddress& address, Known known) {
+  const auto [at, added] = known_.emplace(address, known);
+  if (!added) {
+    --kinds_[at->second.kind].addresses;
+    at->second = known;
+  }
+  ++kinds_[known.kind].addresses;
+}
+
+void Census::forget(const IpAddress& address) {
+  const auto found = known_.find(address);
+  PORTCULLIS_CHECK(found != known_.end());
+  --kinds_[found->second.kind].addresses;
+  known_.erase(found);
+}
+
+AddressKind kind_of(const Endpoint& endpoint) {
+  return endpoint.kind == Endpoint::Kind::workload ? AddressKind::workload : AddressKind::node;
+}
+
+std::uint32_t node_of(const RuleSet& rules, EndpointIndex endpoint) {
+  return rules.endpoints[endpoint].kind == Endpoint::Kind::node ? endpoint
+                                                                : rules.endpoints[endpoint].node;
+}
+
+}  // namespace portcullis::classifier

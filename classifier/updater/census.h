@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// Census: every address's kind. Addresses of one kind are alike to every set there is (used by a
+// rule or not) and lie in one region, so they share a class.
+// Thread: one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "classifier/compiler/classes.h"
+#include "classifier/layout.h"
+#include "classifier/rule.h"
+#include "classifier/updater/profiles.h"
+
+namespace portcullis::classifier {
+
+using KindIndex = std::uint32_t;
+
+struct Kind {
+  AddressKind address_kind = AddressKind::other;
+  RegionIndex region = 0;
+  ProfileIndex profile = 0;
+  std::uint32_t address_class = kNoClass;  // kNoClass: not known yet.
+  std::uint32_t addresses = 0;             // How many are of it.
+};
+
+class Census {
+ public:
+  struct Known {
+    EndpointIndex endpoint = kNoEndpoint;
+    KindIndex kind = 0;
+  };
+
+  Census(const RuleSet& rules, const Classes& classes);
+
+  [[nodiscard]] const Regions& regions() const { return regions_; }
+  [[nodiscard]] Profiles& profiles() { return profiles_; }
+  [[nodiscard]] const Profiles& profiles() const { return profiles_; }
+  /// Of an endpoint; that of no set for one that is new.
+  [[nodiscard]] ProfileIndex profile_of(EndpointIndex endpoint) const;
+  void set_profile(EndpointIndex endpoint, ProfileIndex profile);
+
+  /// The number of a kind, made if it is new.
+  KindIndex intern(AddressKind address_kind, RegionIndex region, ProfileIndex profile);
+  [[nodiscard]] const std::vector<Kind>& kinds() const { return kinds_; }
+  void set_class(KindIndex kind, std::uint32_t address_class);
+  /// Of the addresses in a region that are no endpoint's.
+  [[nodiscard]] KindIndex kind_of_region(RegionIndex region) const { return of_region_[region]; }
+
+  /// Null: the address is no endpoint's.
+  [[nodiscard]] const Known* find(const IpAddress& address) const;
+  void enter(const IpAddress& address, Known known);
+  void forget(const IpAddress& address);
+  [[nodiscard]] const std::unordered_map<IpAddress, Known>& addresses() const { return known_; }
+
+ private:
+  struct Key {
+    std::uint64_t place = 0;  // Kind of address and region.
+    ProfileIndex profile = 0;
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const noexcept;
+  };
+
+  Regions regions_;
+  Profiles profiles_;
+  ProfileIndex no_sets_;
+  std::vector<ProfileIndex> of_endpoint_;
+  std::vector<Kind> kinds_;
+  std::unordered_map<Key, KindIndex, KeyHash> numbers_;
+  std::vector<KindIndex> of_region_;
+  std::unordered_map<IpAddress, Known> known_;
+};
+
+AddressKind kind_of(const Endpoint& endpoint);
+/// The node that an endpoint stands for or runs on, or kNoEndpoint.
+std::uint32_t node_of(const RuleSet& rules, EndpointIndex endpoint);
+
+}  // namespace portcullis::classifier

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// LiveMap: the address parts of tables that kernels may be reading, changed by single aligned
+// stores, each of which leaves a whole and correct map.
+// Thread: one writer; readers are kernels.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "base/ip.h"
+#include "classifier/layout.h"
+#include "classifier/table.h"
+
+namespace portcullis::classifier {
+
+/// The node of an address that has a record but no node. Kernels find it equal to no node's.
+inline constexpr std::uint32_t kNoNode = kNoClass - 1;
+
+class LiveMap {
+ public:
+  explicit LiveMap(const Table& table);
+
+  /// Where an address is written; none: the map has no place for it and must be made anew.
+  struct Place {
+    Part part = Part::window_v4;
+    std::size_t offset = 0;
+    bool is_new = false;  // A free slot of the hash.
+    std::size_t owner = 0;
+    bool owner_is_new = false;
+    std::uint32_t node = kNoClass;  // In the record that is there, or kNoClass.
+  };
+  [[nodiscard]] std::optional<Place> find(const IpAddress& address) const;
+  /// True when the hashes take so many more records.
+  [[nodiscard]] bool has_room(std::size_t records) const;
+
+  /// What is known of an address. `node` stays as it is if it is kNoClass.
+  struct Entry {
+    std::uint32_t address_class = 0;
+    std::uint32_t node = kNoClass;
+  };
+  /// Writes the node first, then the class: who reads the class finds the node.
+  void store(const IpAddress& address, const Place& place, const Entry& entry);
+
+  /// Before a change that is no single store: parts of its own, nobody else's.
+  /// Returns how many.
+  std::size_t unshare();
+  [[nodiscard]] const Header& header() const { return header_; }
+  [[nodiscard]] const Table::Parts& parts() const { return parts_; }
+
+ private:
+  [[nodiscard]] std::byte* at(Part part, std::size_t offset) const;
+  [[nodiscard]] std::uint32_t entry4(Part part, std::uint32_t index) const;
+  [[nodiscard]] std::optional<Place> find_v4(std::uint32_t address) const;
+  [[nodiscard]] std::optional<Place> find_v6(const IpAddress& address) const;
+  void store_v4(std::uint32_t address, const Place& place, const Entry& entry);
+  void store_v6(const IpAddress& address, const Place& place, const Entry& entry);
+
+  Header header_;
+  Table::Parts parts_;
+  std::size_t owners_used_ = 0;
+  std::size_t hosts_used_ = 0;
+};
+
+}  // namespace portcullis::classifier
