@@ -43,8 +43,7 @@ ClassRecords records_of(const Classes& classes,
   return records;
 }
 
-template <typename Record>
-std::span<const std::byte> bytes_of(const std::vector<Record>& records) {
+std::span<const std::byte> bytes_of(const auto& records) {
   return std::as_bytes(std::span(records));
 }
 
@@ -56,9 +55,9 @@ struct Parts {
   const AddressMaps& maps;
 };
 
-Header header_of(const Parts& parts, DefaultMode mode) {
+Header header_of(const Parts& parts, const Classes& classes, DefaultMode mode) {
   const auto first = [&](Opening opening) {
-    return parts.permits.first_class[static_cast<std::size_t>(opening)];
+    return classes.first_class[static_cast<std::size_t>(opening)];
   };
   return {
       .class_count = static_cast<std::uint32_t>(parts.records.sources.size()),
@@ -126,27 +125,32 @@ Result<std::unique_ptr<const Table>> assemble(const Header& header,
 }  // namespace
 
 Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const CompileOptions& options) {
-  PORTCULLIS_TRY(Compiled compiled, compile_whole(rules, options));
+  PORTCULLIS_TRY(Compiled compiled, compile_whole(rules, options, false));
   return std::move(compiled.table);
 }
 
-Result<Compiled> compile_whole(const RuleSet& rules, const CompileOptions& options) {
+Result<Compiled> compile_whole(const RuleSet& rules, const CompileOptions& options, bool reserve) {
   const std::size_t bytes_max = options.table_bytes_max;
   PORTCULLIS_TRY_VOID(check_rules(rules));
-  Classes classes = find_classes(rules);
+  Compiled out{.classes = find_classes(rules)};
   // Kernels find a cell by a 32-bit byte offset.
-  Matrix matrix(rules, std::min(bytes_max, std::size_t{1} << 31U));
-  PORTCULLIS_TRY(const auto egress, matrix.add(Direction::egress, classes.half(Direction::egress)));
-  PORTCULLIS_TRY(const auto ingress,
-                 matrix.add(Direction::ingress, classes.half(Direction::ingress)));
+  out.matrix = std::make_unique<Matrix>(rules, std::min(bytes_max, std::size_t{1} << 31U));
+  Matrix& matrix = *out.matrix;
+  for (const Direction direction : {Direction::egress, Direction::ingress}) {
+    PORTCULLIS_TRY(out.places[static_cast<std::size_t>(direction)],
+                   matrix.add(direction, out.classes.half(direction)));
+  }
   // The permits number the classes, so what names classes comes after them.
-  const Permits permits = fold_permits(rules.default_mode, classes, matrix);
-  PORTCULLIS_TRY(const AddressMaps maps,
-                 map_addresses(rules, classes, bytes_max - std::min(bytes_max, matrix.bytes())));
-  const ClassRecords records = records_of(classes, egress, ingress);
+  out.permits = fold_permits(rules.default_mode, out.classes, matrix, reserve);
+  const Permits permits = permits_of(out.permits.get(), out.classes);
+  PORTCULLIS_TRY(
+      const AddressMaps maps,
+      map_addresses(rules, out.classes, bytes_max - std::min(bytes_max, matrix.bytes())));
+  const ClassRecords records = records_of(out.classes, out.places[0], out.places[1]);
   const Parts parts{.records = records, .matrix = matrix, .permits = permits, .maps = maps};
-  PORTCULLIS_TRY(auto table, assemble(header_of(parts, rules.default_mode), parts, bytes_max));
-  return Compiled{.table = std::move(table), .classes = std::move(classes)};
+  PORTCULLIS_TRY(out.table,
+                 assemble(header_of(parts, out.classes, rules.default_mode), parts, bytes_max));
+  return out;
 }
 
 }  // namespace portcullis::classifier

@@ -100,7 +100,7 @@ Result<UpdateReport> Updater::update(RuleDelta delta) {
 }
 
 Result<UpdateReport> Updater::State::compile(std::string why) {
-  PORTCULLIS_TRY(const Compiled compiled, compile_whole(rules, options));
+  PORTCULLIS_TRY(const Compiled compiled, compile_whole(rules, options, false));
   running.emplace(rules, compiled);
   return UpdateReport{
       .way = UpdateWay::whole, .why_whole = std::move(why), .parts_copied = kPartCount};
