@@ -25,20 +25,12 @@ struct ClassRecords {
   std::vector<DestinationRecord> destinations;
 };
 
-ClassRecords records_of(const Classes& classes,
-                        const std::vector<RowPlace>& egress,
-                        const std::vector<RowPlace>& ingress) {
+ClassRecords records_of(const Compiled& compiled) {
   ClassRecords records;
-  for (const ClassRoles& roles : classes.classes) {
-    const std::uint32_t is_workload = roles.egress_row >= kRowsWithoutSubject ? 1 : 0;
-    records.sources.push_back({.egress_spans = egress[roles.egress_row].spans,
-                               .egress_outcomes = egress[roles.egress_row].outcomes,
-                               .ingress_column = roles.ingress_column,
-                               .is_workload = is_workload});
-    records.destinations.push_back({.ingress_spans = ingress[roles.ingress_row].spans,
-                                    .ingress_outcomes = ingress[roles.ingress_row].outcomes,
-                                    .egress_column = roles.egress_column,
-                                    .is_workload = is_workload});
+  for (std::uint32_t i = 0; i < compiled.classes.classes.size(); ++i) {
+    const auto [source, destination] = compiled.records_of(i);
+    records.sources.push_back(source);
+    records.destinations.push_back(destination);
   }
   return records;
 }
@@ -124,6 +116,21 @@ Result<std::unique_ptr<const Table>> assemble(const Header& header,
 
 }  // namespace
 
+std::pair<SourceRecord, DestinationRecord> Compiled::records_of(std::uint32_t number) const {
+  const ClassRoles& roles = classes.classes[number];
+  const RowPlace egress = places[0][roles.egress_row];
+  const RowPlace ingress = places[1][roles.ingress_row];
+  const std::uint32_t is_workload = roles.egress_row >= kRowsWithoutSubject ? 1 : 0;
+  return {{.egress_spans = egress.spans,
+           .egress_outcomes = egress.outcomes,
+           .ingress_column = roles.ingress_column,
+           .is_workload = is_workload},
+          {.ingress_spans = ingress.spans,
+           .ingress_outcomes = ingress.outcomes,
+           .egress_column = roles.egress_column,
+           .is_workload = is_workload}};
+}
+
 Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const CompileOptions& options) {
   PORTCULLIS_TRY(Compiled compiled, compile_whole(rules, options, false));
   return std::move(compiled.table);
@@ -146,7 +153,7 @@ Result<Compiled> compile_whole(const RuleSet& rules, const CompileOptions& optio
   PORTCULLIS_TRY(
       const AddressMaps maps,
       map_addresses(rules, out.classes, bytes_max - std::min(bytes_max, matrix.bytes())));
-  const ClassRecords records = records_of(out.classes, out.places[0], out.places[1]);
+  const ClassRecords records = records_of(out);
   const Parts parts{.records = records, .matrix = matrix, .permits = permits, .maps = maps};
   PORTCULLIS_TRY(out.table,
                  assemble(header_of(parts, out.classes, rules.default_mode), parts, bytes_max));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which way a delta goes, cheapest first: single stores, new address parts, everything.
+// Which way a delta goes, cheapest first: single stores, new address parts, rows, everything.
 #include "classifier/update.h"
 
 #include <array>
@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "classifier/compiler/compiled.h"
-#include "classifier/updater/census.h"
 #include "classifier/updater/live_map.h"
 #include "classifier/updater/moves.h"
+#include "classifier/updater/row_update.h"
+#include "classifier/updater/running.h"
 
 namespace portcullis::classifier {
 namespace {
@@ -32,26 +33,25 @@ bool changes_rules(const DeltaUndo& undo, const RuleSet& rules) {
          undo.rules != rules.rules.size() || inverse.pod_cidrs || inverse.default_mode;
 }
 
-/// What the last compile left, and what updates made of it.
-struct Running {
-  explicit Running(const RuleSet& rules, const Compiled& compiled)
-      : census(rules, compiled.classes), map(*compiled.table) {}
-
-  Census census;
-  LiveMap map;
-};
+/// Garbage beyond this share of a table, and it is compiled anew.
+constexpr std::size_t kGarbageShareMax = 10;
 
 }  // namespace
 
 struct Updater::State {
   RuleSet rules;
   CompileOptions options;
-  std::optional<Running> running;
+  std::unique_ptr<Running> running;  // Null: an update failed half-way, the next compiles anew.
+  Header header;                     // Of the newest table.
+  Table::Parts parts;
 
-  Result<UpdateReport> compile(std::string why);
+  Result<UpdateReport> compile(std::string why, bool reserve);
   Result<UpdateReport> follow(const DeltaUndo& undo);
+  Result<UpdateReport> follow_rows(const DeltaUndo& undo, const Moves& moves);
   std::optional<std::vector<Store>> stores_of(const Moves& moves) const;
   [[nodiscard]] bool in_place(const std::vector<Store>& stores) const;
+  void publish();
+  void recover();
 };
 
 const char* to_string(UpdateWay way) {
@@ -65,10 +65,11 @@ Updater& Updater::operator=(Updater&&) noexcept = default;
 Updater::~Updater() = default;
 
 Result<Updater> Updater::start(RuleSet rules, const CompileOptions& options) {
-  Updater updater(
-      std::make_unique<State>(State{.rules = std::move(rules), .options = options, .running = {}}));
-  PORTCULLIS_TRY_VOID(updater.compact());
-  return updater;
+  auto state = std::make_unique<State>();
+  state->rules = std::move(rules);
+  state->options = options;
+  PORTCULLIS_TRY_VOID(state->compile("the first", true));
+  return Updater(std::move(state));
 }
 
 const RuleSet& Updater::rules() const {
@@ -76,13 +77,12 @@ const RuleSet& Updater::rules() const {
 }
 
 std::unique_ptr<const Table> Updater::table() const {
-  const LiveMap& map = state_->running->map;
-  return Table::share(map.header(), map.parts());
+  return Table::share(state_->header, state_->parts);
 }
 
 Result<UpdateReport> Updater::compact() {
   const Clock::time_point begin = Clock::now();
-  PORTCULLIS_TRY(UpdateReport report, state_->compile("asked for"));
+  PORTCULLIS_TRY(UpdateReport report, state_->compile("asked for", false));
   report.duration = Clock::now() - begin;
   return report;
 }
@@ -93,27 +93,51 @@ Result<UpdateReport> Updater::update(RuleDelta delta) {
   auto report = state_->follow(undo);
   if (!report) {
     take_back(std::move(undo), state_->rules);
+    state_->recover();
     return report;
   }
   report->duration = Clock::now() - begin;
   return report;
 }
 
-Result<UpdateReport> Updater::State::compile(std::string why) {
-  PORTCULLIS_TRY(const Compiled compiled, compile_whole(rules, options, false));
-  running.emplace(rules, compiled);
+Result<UpdateReport> Updater::State::compile(std::string why, bool reserve) {
+  auto compiled = compile_whole(rules, options, reserve);
+  if (!compiled && reserve) {
+    compiled = compile_whole(rules, options, false);  // The reserve may have been too much.
+  }
+  if (!compiled) {
+    return Failure(std::move(compiled).error());
+  }
+  running = std::make_unique<Running>(rules, *std::move(compiled));
+  publish();
   return UpdateReport{
       .way = UpdateWay::whole, .why_whole = std::move(why), .parts_copied = kPartCount};
 }
 
+void Updater::State::publish() {
+  header = running->map.header();
+  parts = running->map.parts();
+}
+
+/// After an update that failed half-way: what runs stays, and the next update can go on.
+void Updater::State::recover() {
+  if (running == nullptr) {
+    const Header header_now = header;
+    const Table::Parts parts_now = parts;
+    static_cast<void>(compile("", true));
+    header = header_now;
+    parts = parts_now;
+  }
+}
+
 Result<UpdateReport> Updater::State::follow(const DeltaUndo& undo) {
-  if (changes_rules(undo, rules)) {
-    return compile("rules change");
+  if (running == nullptr) {
+    return compile("the last update failed half-way", true);
   }
   PORTCULLIS_TRY(const Moves moves, find_moves(rules, undo, running->census));
-  const auto stores = stores_of(moves);
+  const auto stores = changes_rules(undo, rules) ? std::nullopt : stores_of(moves);
   if (!stores) {
-    return compile("addresses of a kind, or at a place, that the table does not know");
+    return follow_rows(undo, moves);
   }
   UpdateReport report{.way = UpdateWay::in_place, .addresses = stores->size()};
   if (stores->empty()) {
@@ -127,32 +151,52 @@ Result<UpdateReport> Updater::State::follow(const DeltaUndo& undo) {
     running->map.store(store.move->address, *running->map.find(store.move->address), store.entry);
   }
   enter(moves, running->census);
+  publish();
+  report.garbage_bytes = running->garbage_bytes;
   return report;
+}
+
+Result<UpdateReport> Updater::State::follow_rows(const DeltaUndo& undo, const Moves& moves) {
+  RowUpdate rows(rules, undo, moves, *running);
+  std::string why = rows.refusal();
+  if (!why.empty()) {
+    return compile(std::move(why), true);
+  }
+  UpdateReport report{.way = UpdateWay::rows};
+  why = rows.run(report);
+  if (why.empty()) {
+    const auto table = Table::share(running->map.header(), running->map.parts());
+    const std::size_t total = table->sizes().total;
+    report.garbage_bytes = running->garbage_bytes;
+    if (total <= options.table_bytes_max && report.garbage_bytes * kGarbageShareMax <= total) {
+      publish();
+      return report;
+    }
+    why = "garbage";
+  }
+  running = nullptr;  // Of no use, unless this succeeds.
+  return compile(std::move(why), true);
 }
 
 /// The stores that moves need; none if the map has no class or no place for one of them.
 std::optional<std::vector<Store>> Updater::State::stores_of(const Moves& moves) const {
   std::vector<Store> stores;
   const auto& kinds = running->census.kinds();
-  std::size_t new_slots = 0;
+  std::vector<IpAddress> addresses;
   for (const Move& move : moves.addresses) {
     const std::uint32_t new_class = kinds[move.to].address_class;
     const auto place = running->map.find(move.address);
     if (new_class == kNoClass || !place) {
       return std::nullopt;
     }
-    new_slots += place->is_new || place->owner_is_new ? 1 : 0;
-    LiveMap::Entry entry{.address_class = new_class};
-    if (move.is_known()) {
-      const std::uint32_t node = node_of(rules, move.endpoint);
-      entry.node = node == kNoEndpoint ? kNoNode : node;
-    }
+    addresses.push_back(move.address);
+    const LiveMap::Entry entry = entry_of(move, rules, running->census);
     const bool same_class = kinds[move.from].address_class == new_class;
     if (!same_class || (entry.node != kNoClass && entry.node != place->node)) {
       stores.push_back({.move = &move, .place = *place, .entry = entry});
     }
   }
-  return running->map.has_room(new_slots) ? std::optional(std::move(stores)) : std::nullopt;
+  return running->map.has_room(addresses) ? std::optional(std::move(stores)) : std::nullopt;
 }
 
 /// True when no reader can see a part of the change: one address of a family at most, and either

@@ -44,7 +44,7 @@ struct UpdateReport {
 
 class Updater {
  public:
-  /// Compiles `rules`; the table is compile()'s. Errors: those of compile(), now and later.
+  /// Compiles `rules`, with room for classes to come. Errors: those of compile().
   static Result<Updater> start(RuleSet rules, const CompileOptions& options = {});
   Updater(Updater&&) noexcept;
   Updater& operator=(Updater&&) noexcept;

@@ -44,6 +44,8 @@ struct ClassRoles {
   std::uint32_t egress_column = 0;
   std::uint32_t ingress_row = 0;
   std::uint32_t ingress_column = 0;
+
+  friend bool operator==(const ClassRoles&, const ClassRoles&) = default;
 };
 
 struct Classes {

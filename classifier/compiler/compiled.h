@@ -4,7 +4,9 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -22,6 +24,8 @@ struct Compiled {
   std::unique_ptr<Matrix> matrix;
   std::array<std::vector<RowPlace>, 2> places;  // By Direction.
   std::unique_ptr<PermitFolder> permits;        // Null: the table has none.
+
+  [[nodiscard]] std::pair<SourceRecord, DestinationRecord> records_of(std::uint32_t number) const;
 };
 
 /// compile(), keeping more than the table. With a reserve, some numbers of classes stay free for

@@ -173,6 +173,11 @@ void PermitFolder::replace_deviations(Direction direction,
   here.deviations[row] = std::move(deviations);
 }
 
+std::span<const std::uint32_t> PermitFolder::classes_of_row(Direction direction,
+                                                            std::uint32_t row) const {
+  return list_at(side(direction).classes_of_row, row);
+}
+
 void PermitFolder::list(std::uint32_t number, const ClassRoles& roles) {
   add_to(side(Direction::egress).classes_of_row, roles.egress_row, number);
   add_to(side(Direction::egress).classes_of_column, roles.egress_column, number);

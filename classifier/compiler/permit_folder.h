@@ -28,13 +28,17 @@ class PermitFolder {
   /// Of a class as a destination.
   [[nodiscard]] Opening opening_of(const ClassRoles& roles) const;
 
-  // Changes, to be followed by fold(): first classes leave with the roles they had, then those that
-  // come or come back are listed, then rows are set.
+  // Changes, to be followed by fold(): rows first, then columns; then classes leave with the roles
+  // they had and come, or come back, with those they have.
   void unlist(std::uint32_t number, const ClassRoles& roles);
   void list(std::uint32_t number, const ClassRoles& roles);
   void set_row(Direction direction, std::uint32_t row, const SparseRow& sparse);
   /// The columns there are: rows that mostly deviate from cell 0 change with their number.
   void set_column_count(Direction direction, std::size_t count, const Matrix& matrix);
+
+  /// Classes that have this row.
+  [[nodiscard]] std::span<const std::uint32_t> classes_of_row(Direction direction,
+                                                              std::uint32_t row) const;
 
   /// Folds what changed; false when there are too many cells, lines or pairs of classes.
   bool fold(const Classes& classes);

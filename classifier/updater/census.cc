@@ -58,19 +58,29 @@ const Census::Known* Census::find(const IpAddress& address) const {
 }
 
 void Census::enter(const IpAddress& address, Known known) {
-  const auto [at, added] = known_.emplace(address, known);
+  const auto [at, added] = known_.try_emplace(address);
   if (!added) {
-    --kinds_[at->second.kind].addresses;
-    at->second = known;
+    leave(at->second);
   }
-  ++kinds_[known.kind].addresses;
+  known.slot = static_cast<std::uint32_t>(kinds_[known.kind].addresses.size());
+  kinds_[known.kind].addresses.push_back(address);
+  at->second = known;
 }
 
 void Census::forget(const IpAddress& address) {
   const auto found = known_.find(address);
   PORTCULLIS_CHECK(found != known_.end());
-  --kinds_[found->second.kind].addresses;
+  leave(found->second);
   known_.erase(found);
+}
+
+/// The last address of the kind takes the place of the one that leaves.
+void Census::leave(const Known& known) {
+  std::vector<IpAddress>& addresses = kinds_[known.kind].addresses;
+  const IpAddress last = addresses.back();
+  addresses[known.slot] = last;
+  addresses.pop_back();
+  known_.find(last)->second.slot = known.slot;
 }
 
 AddressKind kind_of(const Endpoint& endpoint) {

@@ -23,7 +23,7 @@ struct Kind {
   RegionIndex region = 0;
   ProfileIndex profile = 0;
   std::uint32_t address_class = kNoClass;  // kNoClass: not known yet.
-  std::uint32_t addresses = 0;             // How many are of it.
+  std::vector<IpAddress> addresses;        // Of endpoints that are of it.
 };
 
 class Census {
@@ -31,6 +31,7 @@ class Census {
   struct Known {
     EndpointIndex endpoint = kNoEndpoint;
     KindIndex kind = 0;
+    std::uint32_t slot = 0;  // In the kind's addresses; the census's own.
   };
 
   Census(const RuleSet& rules, const Classes& classes);
@@ -53,7 +54,6 @@ class Census {
   [[nodiscard]] const Known* find(const IpAddress& address) const;
   void enter(const IpAddress& address, Known known);
   void forget(const IpAddress& address);
-  [[nodiscard]] const std::unordered_map<IpAddress, Known>& addresses() const { return known_; }
 
  private:
   struct Key {
@@ -61,6 +61,8 @@ class Census {
     ProfileIndex profile = 0;
     friend bool operator==(const Key&, const Key&) = default;
   };
+  void leave(const Known& known);
+
   struct KeyHash {
     std::size_t operator()(const Key& key) const noexcept;
   };

@@ -90,9 +90,16 @@ std::optional<LiveMap::Place> LiveMap::find_v4(std::uint32_t address) const {
   return place;
 }
 
-bool LiveMap::has_room(std::size_t records) const {
-  return records == 0 || (fits(owners_used_ + records, std::size_t{header_.owners_v4_mask} + 1) &&
-                          fits(hosts_used_ + records, std::size_t{header_.hosts_v6_mask} + 1));
+bool LiveMap::has_room(std::span<const IpAddress> addresses) const {
+  std::size_t owners = 0;
+  std::size_t hosts = 0;
+  for (const IpAddress& address : addresses) {
+    const auto place = find(address);
+    owners += place && place->owner_is_new ? 1 : 0;
+    hosts += place && place->is_new ? 1 : 0;
+  }
+  return (owners == 0 || fits(owners_used_ + owners, std::size_t{header_.owners_v4_mask} + 1)) &&
+         (hosts == 0 || fits(hosts_used_ + hosts, std::size_t{header_.hosts_v6_mask} + 1));
 }
 
 std::optional<LiveMap::Place> LiveMap::find_v6(const IpAddress& address) const {

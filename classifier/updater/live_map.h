@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "base/ip.h"
 #include "classifier/layout.h"
@@ -31,8 +32,8 @@ class LiveMap {
     std::uint32_t node = kNoClass;  // In the record that is there, or kNoClass.
   };
   [[nodiscard]] std::optional<Place> find(const IpAddress& address) const;
-  /// True when the hashes take so many more records.
-  [[nodiscard]] bool has_room(std::size_t records) const;
+  /// True when the hashes have room for the records of all these addresses that have none yet.
+  [[nodiscard]] bool has_room(std::span<const IpAddress> addresses) const;
 
   /// What is known of an address. `node` stays as it is if it is kNoClass.
   struct Entry {
@@ -47,6 +48,8 @@ class LiveMap {
   std::size_t unshare();
   [[nodiscard]] const Header& header() const { return header_; }
   [[nodiscard]] const Table::Parts& parts() const { return parts_; }
+  /// To be replaced; what readers may hold is not written to.
+  [[nodiscard]] TablePart& part(Part part) { return parts_[static_cast<std::size_t>(part)]; }
 
  private:
   [[nodiscard]] std::byte* at(Part part, std::size_t offset) const;

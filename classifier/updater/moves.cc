@@ -173,6 +173,15 @@ Result<Moves> find_moves(const RuleSet& rules, const DeltaUndo& undo, Census& ce
   return MoveFinder(rules, undo, census).find();
 }
 
+LiveMap::Entry entry_of(const Move& move, const RuleSet& rules, const Census& census) {
+  LiveMap::Entry entry{.address_class = census.kinds()[move.to].address_class};
+  if (move.is_known()) {
+    const std::uint32_t node = node_of(rules, move.endpoint);
+    entry.node = node == kNoEndpoint ? kNoNode : node;
+  }
+  return entry;
+}
+
 void enter(const Moves& moves, Census& census) {
   for (const auto& [endpoint, profile] : moves.profiles) {
     census.set_profile(endpoint, profile);

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "classifier/rule_delta.h"
 #include "classifier/updater/census.h"
+#include "classifier/updater/live_map.h"
 
 namespace portcullis::classifier {
 
@@ -34,6 +35,9 @@ struct Moves {
 /// nothing else of it.
 /// Errors: an address would have two owners.
 Result<Moves> find_moves(const RuleSet& rules, const DeltaUndo& undo, Census& census);
+
+/// What the map says of a moved address from now on.
+LiveMap::Entry entry_of(const Move& move, const RuleSet& rules, const Census& census);
 
 /// Makes the census what the moves say.
 void enter(const Moves& moves, Census& census);

@@ -3,6 +3,8 @@
 // RuleSet, at every boundary; compacted, its bytes are compile()'s.
 #include <array>
 #include <cstdlib>
+#include <map>
+#include <string>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -24,6 +26,7 @@ struct Tally {
   std::size_t flows = 0;
   std::size_t refused = 0;
   std::array<std::size_t, 5> ways{};
+  std::map<std::string, std::size_t> why_whole;
 };
 
 /// The bytes of compile(), from the same RuleSet.
@@ -45,6 +48,7 @@ void walk(std::mt19937_64& random, Tally& tally) {
     } else {
       SCOPED_TRACE(fmt::format("{} {}", to_string(report->way), report->why_whole));
       ++tally.ways[static_cast<std::size_t>(report->way)];
+      ++tally.why_whole[report->why_whole];
       const auto table = updater.table();
       for (const Family family : {Family::v4, Family::v6}) {
         tally.flows += compare(updater.rules(), *table, family, random, kFlowsOfAStep);
@@ -81,6 +85,9 @@ TEST(UpdateOracle, UpdatedTablesEqualTheReferenceOnRandomWalks) {
       tally.ways[2],
       tally.ways[3],
       tally.ways[4]);
+  for (const auto& [why, count] : tally.why_whole) {
+    fmt::print("{:>6} {}\n", count, why.empty() ? "less than whole" : why);
+  }
 }
 
 }  // namespace

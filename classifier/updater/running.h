@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// Running: what the last whole compile left and updates go on from: the compiler's own state, who
+// is of which kind, and the parts of the newest table. Thread: one.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "classifier/compiler/compiled.h"
+#include "classifier/updater/census.h"
+#include "classifier/updater/class_book.h"
+#include "classifier/updater/grouping.h"
+#include "classifier/updater/holders.h"
+#include "classifier/updater/live_map.h"
+#include "classifier/updater/rule_index.h"
+
+namespace portcullis::classifier {
+
+/// Not to be moved: its members know each other.
+struct Running {
+  /// REQUIRES: `rules` outlives this.
+  Running(const RuleSet& rules, Compiled made);
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  [[nodiscard]] Half& half(Direction direction) {
+    return compiled.classes.halves[static_cast<std::size_t>(direction)];
+  }
+  [[nodiscard]] Grouping& grouping(RoleName role) { return groupings[role.number()]; }
+  [[nodiscard]] const Grouping& grouping(RoleName role) const { return groupings[role.number()]; }
+
+  Compiled compiled;
+  Census census;
+  RuleIndex index;
+  Holders holders;
+  std::array<Grouping, 4> groupings;  // By RoleName::number().
+  ClassBook book;
+  LiveMap map;
+  std::vector<ClassRoles> roles_of_region;  // Of addresses there that are no endpoint's.
+  std::size_t garbage_bytes = 0;            // At most.
+
+ private:
+  void seed_groupings();
+};
+
+}  // namespace portcullis::classifier
