@@ -21,11 +21,11 @@ constexpr std::size_t aligned(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-/// Zeros on a cache line of their own.
-std::shared_ptr<std::byte> allocate_bytes(std::size_t bytes) {
+/// On a cache line of their own; zeros from `written` on.
+std::shared_ptr<std::byte> allocate_bytes(std::size_t bytes, std::size_t written = 0) {
   auto* const memory = static_cast<std::byte*>(std::aligned_alloc(kAlignment, aligned(bytes)));
   PORTCULLIS_CHECK(memory != nullptr);
-  std::memset(memory, 0, aligned(bytes));
+  std::memset(memory + written, 0, aligned(bytes) - written);
   return {memory, [](std::byte* freed) { std::free(freed); }};
 }
 
@@ -46,16 +46,13 @@ const Record* records(const Table::Parts& parts, Part part) {
 
 }  // namespace
 
-TablePart TablePart::allocate(std::size_t size) {
-  return {.bytes = allocate_bytes(size + kTailBytes), .size = size};
-}
-
-TablePart TablePart::clone(std::size_t more) const {
-  TablePart copy = allocate(size + more);
-  if (size != 0) {
-    std::memcpy(copy.bytes.get(), bytes.get(), size);
+TablePart TablePart::copy(std::span<const std::byte> bytes, std::size_t more) {
+  const std::size_t size = bytes.size() + more;
+  TablePart part{.bytes = allocate_bytes(size + kTailBytes, bytes.size()), .size = size};
+  if (!bytes.empty()) {
+    std::memcpy(part.bytes.get(), bytes.data(), bytes.size());
   }
-  return copy;
+  return part;
 }
 
 Table::~Table() = default;

@@ -38,10 +38,9 @@ struct TablePart {
   std::size_t size = 0;
 
   [[nodiscard]] std::span<const std::byte> span() const { return {bytes.get(), size}; }
-  /// Zeros.
-  static TablePart allocate(std::size_t size);
-  /// A copy of its own, `more` bytes longer.
-  [[nodiscard]] TablePart clone(std::size_t more = 0) const;
+  /// These bytes and `more` zeros.
+  static TablePart copy(std::span<const std::byte> bytes, std::size_t more = 0);
+  [[nodiscard]] TablePart clone(std::size_t more = 0) const { return copy(span(), more); }
 };
 
 /// Thread: any number of readers. Deterministic: equal RuleSets give equal bytes.

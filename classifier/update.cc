@@ -157,13 +157,19 @@ Result<UpdateReport> Updater::State::follow(const DeltaUndo& undo) {
 }
 
 Result<UpdateReport> Updater::State::follow_rows(const DeltaUndo& undo, const Moves& moves) {
-  RowUpdate rows(rules, undo, moves, *running);
-  std::string why = rows.refusal();
+  RowUpdate row_update(rules, undo, *running);
+  std::string why = row_update.refusal();
   if (!why.empty()) {
     return compile(std::move(why), true);
   }
   UpdateReport report{.way = UpdateWay::rows};
-  why = rows.run(report);
+  if (auto prefixes = row_update.new_prefixes(); prefixes.empty()) {
+    why = row_update.run(moves, report);
+  } else {
+    running->cut_regions(std::move(prefixes));
+    PORTCULLIS_TRY(const Moves moves_after_cut, find_moves(rules, undo, running->census));
+    why = row_update.run(moves_after_cut, report);
+  }
   if (why.empty()) {
     const auto table = Table::share(running->map.header(), running->map.parts());
     const std::size_t total = table->sizes().total;

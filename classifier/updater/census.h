@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -17,10 +18,12 @@
 namespace portcullis::classifier {
 
 using KindIndex = std::uint32_t;
+/// Names a region for good; RegionIndex is its place, which cuts move.
+using RegionName = std::uint32_t;
 
 struct Kind {
   AddressKind address_kind = AddressKind::other;
-  RegionIndex region = 0;
+  RegionName region = 0;
   ProfileIndex profile = 0;
   std::uint32_t address_class = kNoClass;  // kNoClass: not known yet.
   std::vector<IpAddress> addresses;        // Of endpoints that are of it.
@@ -36,7 +39,24 @@ class Census {
 
   Census(const RuleSet& rules, const Classes& classes);
 
-  [[nodiscard]] const Regions& regions() const { return regions_; }
+  [[nodiscard]] std::size_t region_count() const { return prefixes_.size(); }
+  [[nodiscard]] RegionName locate(const IpAddress& address) const;
+  [[nodiscard]] bool cut_at(const Prefix& prefix) const { return regions_.cut_at(prefix); }
+  /// REQUIRES: the blocks' prefixes are cut at.
+  [[nodiscard]] std::vector<RegionName> inside(std::span<const Block> blocks) const;
+  [[nodiscard]] const Prefix& prefix_of(RegionName region) const { return prefixes_[region]; }
+  /// The region itself, then those inside its prefix, a prefix before those inside it.
+  [[nodiscard]] std::vector<RegionName> nested(RegionName region) const;
+
+  /// A new region and the one that it was a part of.
+  struct Cut {
+    RegionName region = 0;
+    RegionName parent = 0;
+  };
+  /// Cuts at more prefixes. Each new region has a kind, of the class that its parent's has; the
+  /// addresses in it are still of their old kinds. A parent comes before what was cut from it.
+  std::vector<Cut> cut(std::vector<Prefix> prefixes);
+
   [[nodiscard]] Profiles& profiles() { return profiles_; }
   [[nodiscard]] const Profiles& profiles() const { return profiles_; }
   /// Of an endpoint; that of no set for one that is new.
@@ -44,13 +64,14 @@ class Census {
   void set_profile(EndpointIndex endpoint, ProfileIndex profile);
 
   /// The number of a kind, made if it is new.
-  KindIndex intern(AddressKind address_kind, RegionIndex region, ProfileIndex profile);
+  KindIndex intern(AddressKind address_kind, RegionName region, ProfileIndex profile);
   [[nodiscard]] const std::vector<Kind>& kinds() const { return kinds_; }
   void set_class(KindIndex kind, std::uint32_t address_class);
   /// Of the addresses in a region that are no endpoint's.
-  [[nodiscard]] KindIndex kind_of_region(RegionIndex region) const { return of_region_[region]; }
+  [[nodiscard]] KindIndex kind_of_region(RegionName region) const { return of_region_[region]; }
 
-  /// Null: the address is no endpoint's.
+  /// Null: the address is no endpoint's and never was. No endpoint: an IPv6 address that was one's;
+  /// the map still lists it, as of its region's kind.
   [[nodiscard]] const Known* find(const IpAddress& address) const;
   void enter(const IpAddress& address, Known known);
   void forget(const IpAddress& address);
@@ -68,12 +89,14 @@ class Census {
   };
 
   Regions regions_;
+  std::vector<RegionName> names_;  // By place.
+  std::vector<Prefix> prefixes_;   // By name.
   Profiles profiles_;
   ProfileIndex no_sets_;
   std::vector<ProfileIndex> of_endpoint_;
   std::vector<Kind> kinds_;
   std::unordered_map<Key, KindIndex, KeyHash> numbers_;
-  std::vector<KindIndex> of_region_;
+  std::vector<KindIndex> of_region_;  // By name.
   std::unordered_map<IpAddress, Known> known_;
 };
 

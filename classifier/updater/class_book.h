@@ -20,6 +20,9 @@ class ClassBook {
  public:
   ClassBook(Classes& classes, const Census& census);
 
+  /// A kind that is new and belongs to a class that there is.
+  void adopt(KindIndex kind, std::uint32_t number, Census& census) { attach(kind, number, census); }
+
   struct Turn {
     KindIndex kind = 0;
     std::uint32_t before = kNoClass;  // Its class, or that of what its first address was.

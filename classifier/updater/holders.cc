@@ -7,11 +7,9 @@
 namespace portcullis::classifier {
 
 Holders::Holders(const RuleSet& rules, const Census& census)
-    : sets_of_region_(census.regions().all().size()),
-      runs_(rules.sets.size()),
-      kinds_of_region_(census.regions().all().size()) {
+    : sets_of_region_(census.region_count()), kinds_of_region_(census.region_count()) {
   for (std::size_t i = 0; i < rules.sets.size(); ++i) {
-    replace_blocks(static_cast<SetIndex>(i), {}, rules.sets[i].blocks, census.regions());
+    replace_blocks(static_cast<SetIndex>(i), {}, rules.sets[i].blocks, census);
   }
   for (std::size_t i = 0; i < census.kinds().size(); ++i) {
     note(static_cast<KindIndex>(i), census);
@@ -35,35 +33,34 @@ void Holders::note(KindIndex kind, const Census& census) {
 void Holders::replace_blocks(SetIndex set,
                              std::span<const Block> before,
                              std::span<const Block> after,
-                             const Regions& regions) {
-  const auto for_each_region = [&](std::span<const Block> blocks, auto visit) {
-    for (const auto& [first, last] : regions.inside(blocks)) {
-      for (RegionIndex region = first; region < last; ++region) {
-        visit(sets_of_region_[region]);
-      }
-    }
-  };
-  for_each_region(before, [&](SetList& sets) { std::erase(sets, set); });
-  for_each_region(after,
-                  [&](SetList& sets) { sets.insert(std::ranges::lower_bound(sets, set), set); });
-  runs_.resize(std::max<std::size_t>(runs_.size(), set + std::size_t{1}));
-  runs_[set] = regions.inside(after);
+                             const Census& census) {
+  for (const RegionName region : census.inside(before)) {
+    std::erase(sets_of_region_[region], set);
+  }
+  for (const RegionName region : census.inside(after)) {
+    SetList& sets = sets_of_region_[region];
+    sets.insert(std::ranges::lower_bound(sets, set), set);
+  }
 }
 
-void Holders::kinds_of(SetIndex set, std::vector<KindIndex>& kinds) const {
+void Holders::add_region(RegionName parent) {
+  sets_of_region_.push_back(SetList(sets_of_region_[parent]));
+  kinds_of_region_.emplace_back();
+}
+
+void Holders::kinds_of(SetIndex set,
+                       std::span<const Block> blocks,
+                       const Census& census,
+                       std::vector<KindIndex>& kinds) const {
   if (set < kinds_of_set_.size()) {
     kinds.insert(kinds.end(), kinds_of_set_[set].begin(), kinds_of_set_[set].end());
   }
-  if (set < runs_.size()) {
-    kinds_in(runs_[set], kinds);
-  }
+  kinds_in(census.inside(blocks), kinds);
 }
 
-void Holders::kinds_in(const RegionRuns& runs, std::vector<KindIndex>& kinds) const {
-  for (const auto& [first, last] : runs) {
-    for (RegionIndex region = first; region < last; ++region) {
-      kinds.insert(kinds.end(), kinds_of_region_[region].begin(), kinds_of_region_[region].end());
-    }
+void Holders::kinds_in(std::span<const RegionName> regions, std::vector<KindIndex>& kinds) const {
+  for (const RegionName region : regions) {
+    kinds.insert(kinds.end(), kinds_of_region_[region].begin(), kinds_of_region_[region].end());
   }
 }
 

@@ -24,11 +24,16 @@ class Holders {
   void replace_blocks(SetIndex set,
                       std::span<const Block> before,
                       std::span<const Block> after,
-                      const Regions& regions);
+                      const Census& census);
+  /// The next region: sets hold it that hold the one it was cut from.
+  void add_region(RegionName parent);
 
   /// The kinds that a set held by endpoints, or that lie where its blocks do; some twice.
-  void kinds_of(SetIndex set, std::vector<KindIndex>& kinds) const;
-  void kinds_in(const RegionRuns& runs, std::vector<KindIndex>& kinds) const;
+  void kinds_of(SetIndex set,
+                std::span<const Block> blocks,
+                const Census& census,
+                std::vector<KindIndex>& kinds) const;
+  void kinds_in(std::span<const RegionName> regions, std::vector<KindIndex>& kinds) const;
   /// What tells a kind from others in a role.
   [[nodiscard]] Signature signature(RoleName role,
                                     const Kind& kind,
@@ -37,7 +42,6 @@ class Holders {
 
  private:
   std::vector<SetList> sets_of_region_;               // By blocks; ascending.
-  std::vector<RegionRuns> runs_;                      // By set.
   std::vector<std::vector<KindIndex>> kinds_of_set_;  // By endpoints.
   std::vector<std::vector<KindIndex>> kinds_of_region_;
   std::vector<bool> noted_;  // By kind.

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "classifier/updater/live_map.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 namespace portcullis::classifier {
 namespace {
 
 constexpr std::size_t kAddressBytes = sizeof(Host6::address);
+constexpr std::size_t kNodeEntries = 256;
 
 /// Loads of the writer, which nobody else writes to.
 template <typename Word>
@@ -50,8 +53,8 @@ std::byte* LiveMap::at(Part part, std::size_t offset) const {
 }
 
 /// As kernels read it, but with the child bit where layout.h has it.
-std::uint32_t LiveMap::entry4(Part part, std::uint32_t index) const {
-  const std::byte* bytes = at(part, std::size_t{index} << header_.entry_shift);
+std::uint32_t LiveMap::entry4(Part part, std::size_t index) const {
+  const std::byte* bytes = at(part, index << header_.entry_shift);
   if (header_.entry_shift == 2) {
     return read<std::uint32_t>(bytes);
   }
@@ -151,13 +154,159 @@ void LiveMap::store_v6(const IpAddress& address, const Place& place, const Entry
   publish(bytes + kAddressBytes, pair_of(entry.address_class, node));
 }
 
-std::size_t LiveMap::unshare() {
-  constexpr std::array kParts{Part::window_v4, Part::nodes_v4, Part::hosts_v6, Part::owners_v4};
-  for (const Part part : kParts) {
-    TablePart& shared = parts_[static_cast<std::size_t>(part)];
-    shared = shared.clone();
+std::size_t LiveMap::unshare(bool tries) {
+  constexpr std::array kParts{Part::window_v4,
+                              Part::nodes_v4,
+                              Part::hosts_v6,
+                              Part::owners_v4,
+                              Part::root_v4,
+                              Part::nodes_v6};
+  const std::size_t count = kParts.size() - (tries ? 0 : 2);
+  for (const Part name : std::span(kParts).first(count)) {
+    part(name) = part(name).clone();
   }
-  return kParts.size();
+  return count;
+}
+
+std::uint32_t LiveMap::entry(Part part, std::size_t index) const {
+  return part == Part::nodes_v6 ? read<std::uint32_t>(at(part, index * sizeof(std::uint32_t)))
+                                : entry4(part, index);
+}
+
+void LiveMap::set_entry(Part part, std::size_t index, std::uint32_t entry) {
+  if (part == Part::nodes_v6 || header_.entry_shift == 2) {
+    std::memcpy(at(part, index * sizeof(entry)), &entry, sizeof(entry));
+    return;
+  }
+  const auto narrow = static_cast<std::uint16_t>((entry & ~kChild) | ((entry & kChild) >> 16U));
+  std::memcpy(at(part, index * sizeof(narrow)), &narrow, sizeof(narrow));
+}
+
+/// Nodes stay, so that what has an entry of its own keeps it.
+void LiveMap::fill(Part part, std::size_t first, std::size_t count, std::uint32_t address_class) {
+  const Part nodes = part == Part::nodes_v6 ? part : Part::nodes_v4;
+  for (std::size_t i = first; i < first + count; ++i) {
+    const std::uint32_t old = part == Part::window_v4 ? 0 : entry(part, i);
+    if ((old & kChild) != 0) {
+      fill(nodes, std::size_t{old & ~kChild} * kNodeEntries, kNodeEntries, address_class);
+    } else {
+      set_entry(part, i, address_class);
+    }
+  }
+}
+
+/// Where the node below an entry begins, made if there is none.
+std::optional<std::size_t> LiveMap::child(Part part, std::size_t index, Part nodes) {
+  const std::uint32_t old = entry(part, index);
+  if ((old & kChild) != 0) {
+    return std::size_t{old & ~kChild} * kNodeEntries;
+  }
+  const unsigned shift = nodes == Part::nodes_v6 ? 2 : header_.entry_shift;
+  TablePart& grown = this->part(nodes);
+  const std::size_t first = grown.size >> shift;
+  const std::size_t node = first / kNodeEntries;
+  if (shift == 1 && node >= kNarrowEntries) {
+    return std::nullopt;
+  }
+  grown = grown.clone(kNodeEntries << shift);
+  for (std::size_t i = 0; i < kNodeEntries; ++i) {
+    set_entry(nodes, first + i, old);
+  }
+  set_entry(part, index, kChild | static_cast<std::uint32_t>(node));
+  return first;
+}
+
+bool LiveMap::paint(const Prefix& prefix, std::uint32_t address_class) {
+  const bool is_v4 = prefix.address.family == Family::v4;
+  const auto& bytes = prefix.address.bytes;
+  if (is_v4) {
+    const std::uint64_t begin = prefix.address.v4();
+    const std::uint64_t end = begin + (std::uint64_t{1} << (32U - prefix.length));
+    const std::uint64_t window_end = std::uint64_t{header_.window_first} + header_.window_size;
+    const std::uint64_t from = std::max<std::uint64_t>(begin, header_.window_first);
+    if (const std::uint64_t to = std::min(end, window_end); from < to) {
+      fill(Part::window_v4, from - header_.window_first, to - from, address_class);
+    }
+  }
+  const Part nodes = is_v4 ? Part::nodes_v4 : Part::nodes_v6;
+  Part level = is_v4 ? Part::root_v4 : Part::nodes_v6;
+  unsigned depth = is_v4 ? 16 : 8;
+  std::size_t slot = is_v4 ? bytes[0] * std::size_t{256} + bytes[1] : bytes[0];
+  for (; prefix.length > depth; depth += 8) {
+    const auto below = child(level, slot, nodes);
+    if (!below) {
+      return false;
+    }
+    level = nodes;
+    slot = *below + bytes[depth / 8];
+  }
+  fill(level, slot, std::size_t{1} << (depth - prefix.length), address_class);
+  return true;
+}
+
+bool LiveMap::make_room(std::span<const IpAddress> addresses) {
+  for (const IpAddress& address : addresses) {
+    if (address.family == Family::v6 || find(address)) {
+      continue;
+    }
+    // A leaf of its own, of the class that the address has so far.
+    std::size_t index = address.v4() >> 16U;
+    for (const unsigned shift : {8U, 0U}) {
+      const auto below = child(shift == 8 ? Part::root_v4 : Part::nodes_v4, index, Part::nodes_v4);
+      if (!below) {
+        return false;
+      }
+      index = *below + ((address.v4() >> shift) & 0xffU);
+    }
+  }
+  while (!has_room(addresses)) {
+    grow_owners();
+    grow_hosts();
+  }
+  return true;
+}
+
+void LiveMap::grow_owners() {
+  const TablePart old = part(Part::owners_v4);
+  const std::size_t slots = old.size / sizeof(Owner4) * 2;
+  TablePart grown = TablePart::copy({}, slots * sizeof(Owner4));
+  auto* const owners = reinterpret_cast<Owner4*>(grown.bytes.get());
+  std::fill_n(owners, slots, Owner4{});
+  for (std::size_t i = 0; i < slots / 2; ++i) {
+    const auto owner = read<Owner4>(old.bytes.get() + i * sizeof(Owner4));
+    std::size_t slot = hash_v4(owner.address) & (slots - 1);
+    while (owner.node != kNoClass && owners[slot].node != kNoClass) {
+      slot = (slot + 1) & (slots - 1);
+    }
+    if (owner.node != kNoClass) {
+      owners[slot] = owner;
+    }
+  }
+  header_.owners_v4_mask = static_cast<std::uint32_t>(slots - 1);
+  part(Part::owners_v4) = std::move(grown);
+}
+
+void LiveMap::grow_hosts() {
+  const TablePart old = part(Part::hosts_v6);
+  const std::size_t slots = old.size / sizeof(Host6) * 2;
+  TablePart grown = TablePart::copy({}, slots * sizeof(Host6));
+  auto* const hosts = reinterpret_cast<Host6*>(grown.bytes.get());
+  std::fill_n(hosts, slots, Host6{});
+  for (std::size_t i = 0; i < slots / 2; ++i) {
+    const std::byte* const bytes = old.bytes.get() + i * sizeof(Host6);
+    const auto host = read<Host6>(bytes);
+    if (host.address_class == kNoClass) {
+      continue;
+    }
+    std::size_t slot =
+        hash_v6(read<std::uint64_t>(bytes), read<std::uint64_t>(bytes + 8)) & (slots - 1);
+    while (hosts[slot].address_class != kNoClass) {
+      slot = (slot + 1) & (slots - 1);
+    }
+    hosts[slot] = host;
+  }
+  header_.hosts_v6_mask = static_cast<std::uint32_t>(slots - 1);
+  part(Part::hosts_v6) = std::move(grown);
 }
 
 }  // namespace portcullis::classifier

@@ -43,9 +43,15 @@ class LiveMap {
   /// Writes the node first, then the class: who reads the class finds the node.
   void store(const IpAddress& address, const Place& place, const Entry& entry);
 
-  /// Before a change that is no single store: parts of its own, nobody else's.
-  /// Returns how many.
-  std::size_t unshare();
+  // What is no single store, once the parts are nobody else's.
+
+  /// Returns how many parts were copied.
+  std::size_t unshare(bool tries = false);
+  /// Gives all addresses of a prefix a class, those of prefixes inside it, too. False: entries are
+  /// too narrow for one more node. REQUIRES: unshare(true).
+  bool paint(const Prefix& prefix, std::uint32_t address_class);
+  /// Makes room for these addresses in the hashes and, where unshare(true) was, in the trie.
+  bool make_room(std::span<const IpAddress> addresses);
   [[nodiscard]] const Header& header() const { return header_; }
   [[nodiscard]] const Table::Parts& parts() const { return parts_; }
   /// To be replaced; what readers may hold is not written to.
@@ -53,7 +59,13 @@ class LiveMap {
 
  private:
   [[nodiscard]] std::byte* at(Part part, std::size_t offset) const;
-  [[nodiscard]] std::uint32_t entry4(Part part, std::uint32_t index) const;
+  [[nodiscard]] std::uint32_t entry4(Part part, std::size_t index) const;
+  [[nodiscard]] std::uint32_t entry(Part part, std::size_t index) const;
+  void set_entry(Part part, std::size_t index, std::uint32_t entry);
+  void fill(Part part, std::size_t first, std::size_t count, std::uint32_t address_class);
+  std::optional<std::size_t> child(Part part, std::size_t index, Part nodes);
+  void grow_owners();
+  void grow_hosts();
   [[nodiscard]] std::optional<Place> find_v4(std::uint32_t address) const;
   [[nodiscard]] std::optional<Place> find_v6(const IpAddress& address) const;
   void store_v4(std::uint32_t address, const Place& place, const Entry& entry);

@@ -112,7 +112,7 @@ void MoveFinder::leave(const Endpoint& before, EndpointIndex index) {
     if (known == nullptr || known->endpoint != index) {
       continue;  // It came and went within the delta.
     }
-    const RegionIndex region = census_.kinds()[known->kind].region;
+    const RegionName region = census_.kinds()[known->kind].region;
     moves_[address] = {.address = address,
                        .from = known->kind,
                        .to = census_.kind_of_region(region),
@@ -128,7 +128,7 @@ Result<void> MoveFinder::arrive(EndpointIndex index) {
     const auto [move, is_new] = moves_.try_emplace(address);
     EndpointIndex owner = move->second.endpoint;
     if (is_new) {
-      const RegionIndex region = census_.regions().locate(address);
+      const RegionName region = census_.locate(address);
       const Census::Known* const known = census_.find(address);
       owner = known == nullptr ? kNoEndpoint : known->endpoint;
       move->second = {.address = address, .from = census_.kind_of_region(region)};

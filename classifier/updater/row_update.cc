@@ -44,8 +44,7 @@ bool extend(TablePart& part, std::span<const std::byte> bytes) {
   if (part.size == bytes.size()) {
     return false;
   }
-  part = TablePart::allocate(bytes.size());
-  std::memcpy(part.bytes.get(), bytes.data(), bytes.size());
+  part = TablePart::copy(bytes);
   return true;
 }
 
@@ -53,8 +52,7 @@ bool replace(TablePart& part, std::span<const std::byte> bytes) {
   if (part.size == bytes.size() && std::memcmp(part.bytes.get(), bytes.data(), part.size) == 0) {
     return false;
   }
-  part = TablePart::allocate(bytes.size());
-  std::memcpy(part.bytes.get(), bytes.data(), bytes.size());
+  part = TablePart::copy(bytes);
   return true;
 }
 
@@ -77,28 +75,29 @@ std::string RowUpdate::refusal() const {
       return "a set begins or ceases to be everything";
     }
   }
-  const auto is_cut = [&](const Prefix& prefix) {
-    return running_.census.regions().cut_at(prefix);
-  };
-  const auto is_known = [&](std::size_t set) {
-    return std::ranges::all_of(rules_.sets[set].blocks, [&](const Block& block) {
-      return is_cut(block.cidr) && std::ranges::all_of(block.except, is_cut);
-    });
-  };
-  for (const auto& [set, value] : before) {
-    if (!is_known(set)) {
-      return "a block that is new";
-    }
-  }
-  for (std::size_t set = undo_.sets; set < rules_.sets.size(); ++set) {
-    if (!is_known(set)) {
-      return "a block that is new";
-    }
-  }
   return {};
 }
 
-std::string RowUpdate::run(UpdateReport& report) {
+std::vector<Prefix> RowUpdate::new_prefixes() const {
+  std::vector<Prefix> prefixes;
+  const auto note = [&](const AddressSet& set) {
+    for (const Block& block : set.blocks) {
+      prefixes.push_back(block.cidr);
+      prefixes.insert(prefixes.end(), block.except.begin(), block.except.end());
+    }
+  };
+  for (const auto& [set, value] : before_of(undo_.inverse.sets, undo_.sets)) {
+    note(rules_.sets[set]);
+  }
+  for (std::size_t set = undo_.sets; set < rules_.sets.size(); ++set) {
+    note(rules_.sets[set]);
+  }
+  std::erase_if(prefixes, [&](const Prefix& prefix) { return running_.census.cut_at(prefix); });
+  return prefixes;
+}
+
+std::string RowUpdate::run(const Moves& moves, UpdateReport& report) {
+  moves_ = moves;
   const std::array columns{running_.half(Direction::egress).column_kinds.size(),
                            running_.half(Direction::ingress).column_kinds.size()};
   change_rules();
@@ -179,13 +178,13 @@ void RowUpdate::change_rules() {
 }
 
 void RowUpdate::change_blocks() {
-  const Regions& regions = running_.census.regions();
+  const Census& census = running_.census;
   const auto change = [&](SetIndex set, const std::vector<Block>& before) {
     const std::vector<Block>& after = rules_.sets[set].blocks;
     if (before != after) {
-      running_.holders.kinds_in(regions.inside(before), kinds_);
-      running_.holders.kinds_in(regions.inside(after), kinds_);
-      running_.holders.replace_blocks(set, before, after, regions);
+      running_.holders.kinds_in(census.inside(before), kinds_);
+      running_.holders.kinds_in(census.inside(after), kinds_);
+      running_.holders.replace_blocks(set, before, after, census);
     }
   };
   for (const auto& [set, value] : before_of(undo_.inverse.sets, undo_.sets)) {
@@ -207,7 +206,7 @@ void RowUpdate::find_kinds() {
   }
   enter(moves_, running_.census);
   for (const auto& [role, set] : toggled_) {
-    running_.holders.kinds_of(set, kinds_);
+    running_.holders.kinds_of(set, rules_.sets[set].blocks, running_.census, kinds_);
   }
   sort_unique(kinds_);
   std::erase_if(kinds_, [&](KindIndex kind) {  // Known once, and forgotten since.
@@ -425,36 +424,57 @@ std::string RowUpdate::assign_classes() {
 std::string RowUpdate::write_addresses(UpdateReport& report) {
   const auto& kinds = running_.census.kinds();
   LiveMap& map = running_.map;
-  report.parts_copied += map.unshare();
-  constexpr const char* kNoPlace = "an address has no place in the map";
   std::vector<IpAddress> moved;
   std::ranges::transform(moves_.addresses, std::back_inserter(moved), &Move::address);
-  if (!map.has_room(moved)) {
-    return kNoPlace;
-  }
-  for (const Move& move : moves_.addresses) {
-    const auto place = map.find(move.address);
-    if (!place) {
-      return kNoPlace;
+  std::set<RegionName> regions;
+  for (const KindIndex number : running_.book.moved_kinds()) {
+    if (kinds[number].address_kind == AddressKind::other) {
+      regions.insert(kinds[number].region);
     }
-    map.store(move.address, *place, entry_of(move, rules_, running_.census));
+  }
+  const std::size_t node_bytes = map.part(Part::nodes_v4).size + map.part(Part::nodes_v6).size;
+  report.parts_copied += map.unshare(true);
+  if (!map.make_room(moved) || !paint(regions, report)) {
+    return "entries are too narrow for more nodes";
+  }
+  running_.garbage_bytes +=
+      map.part(Part::nodes_v4).size + map.part(Part::nodes_v6).size - node_bytes;
+  for (const Move& move : moves_.addresses) {
+    map.store(move.address, *map.find(move.address), entry_of(move, rules_, running_.census));
     ++report.addresses;
   }
   for (const KindIndex number : running_.book.moved_kinds()) {
-    const Kind& kind = kinds[number];
-    if (kind.address_kind == AddressKind::other) {
-      return "a class of unknown addresses is parted";
-    }
-    for (const IpAddress& address : kind.addresses) {
-      const auto place = map.find(address);
-      if (!place) {
-        return kNoPlace;
-      }
-      map.store(address, *place, {.address_class = kind.address_class});
-      ++report.addresses;
-    }
+    store_all(kinds[number], report);
   }
   return {};
+}
+
+void RowUpdate::store_all(const Kind& kind, UpdateReport& report) {
+  for (const IpAddress& address : kind.addresses) {
+    running_.map.store(address, *running_.map.find(address), {.address_class = kind.address_class});
+    ++report.addresses;
+  }
+}
+
+/// Regions whose unknown addresses have another class, with all that lies inside them.
+bool RowUpdate::paint(const std::set<RegionName>& regions, UpdateReport& report) {
+  const Census& census = running_.census;
+  std::vector<KindIndex> kinds;
+  for (const RegionName region : regions) {
+    const std::vector<RegionName> nested = census.nested(region);
+    for (const RegionName inside : nested) {
+      const std::uint32_t number = census.kinds()[census.kind_of_region(inside)].address_class;
+      if (!running_.map.paint(census.prefix_of(inside), number)) {
+        return false;
+      }
+    }
+    running_.holders.kinds_in(nested, kinds);
+  }
+  sort_unique(kinds);
+  for (const KindIndex kind : kinds) {
+    store_all(census.kinds()[kind], report);
+  }
+  return true;
 }
 
 void RowUpdate::write_parts(UpdateReport& report) {

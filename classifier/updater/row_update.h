@@ -22,14 +22,16 @@ namespace portcullis::classifier {
 class RowUpdate {
  public:
   /// REQUIRES: `rules` has the delta that `undo` takes back.
-  RowUpdate(const RuleSet& rules, const DeltaUndo& undo, const Moves& moves, Running& running)
-      : rules_(rules), undo_(undo), moves_(moves), running_(running) {}
+  RowUpdate(const RuleSet& rules, const DeltaUndo& undo, Running& running)
+      : rules_(rules), undo_(undo), running_(running) {}
 
   /// Why this delta needs a whole compile; empty: it may not.
   [[nodiscard]] std::string refusal() const;
+  /// At which regions must be cut before moves are found.
+  [[nodiscard]] std::vector<Prefix> new_prefixes() const;
   /// Makes `running` what the rules say. Returns why that needs a whole compile, after which
   /// `running` is of no more use; empty: it is done.
-  std::string run(UpdateReport& report);
+  std::string run(const Moves& moves, UpdateReport& report);
 
  private:
   void change_rules();
@@ -45,14 +47,16 @@ class RowUpdate {
   void count_garbage(const SparseRow& before, const SparseRow& after);
   std::string assign_classes();
   std::string write_addresses(UpdateReport& report);
+  void store_all(const Kind& kind, UpdateReport& report);
+  bool paint(const std::set<RegionName>& regions, UpdateReport& report);
   void write_parts(UpdateReport& report);
   [[nodiscard]] std::uint32_t kind_before(KindIndex kind) const;
   [[nodiscard]] bool is_gone(KindIndex kind) const;
 
   const RuleSet& rules_;
   const DeltaUndo& undo_;
-  const Moves& moves_;
   Running& running_;
+  Moves moves_;
 
   std::vector<std::pair<RoleName, SetIndex>> toggled_;  // Sets that began or ceased to tell apart.
   std::vector<std::uint32_t> changed_rules_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "classifier/updater/running.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace portcullis::classifier {
@@ -32,7 +34,7 @@ Running::Running(const RuleSet& rules, Compiled made)
       book(compiled.classes, census),
       map(*compiled.table) {
   seed_groupings();
-  for (RegionIndex region = 0; region < census.regions().all().size(); ++region) {
+  for (RegionName region = 0; region < census.region_count(); ++region) {
     const Kind& kind = census.kinds()[census.kind_of_region(region)];
     roles_of_region.push_back(compiled.classes.classes[kind.address_class]);
   }
@@ -48,6 +50,52 @@ void Running::seed_groupings() {
                             group_in(role, roles),
                             holders.signature(role, kind, census, index));
       }
+    }
+  }
+}
+
+void Running::cut_regions(std::vector<Prefix> prefixes) {
+  for (const auto& [region, parent] : census.cut(std::move(prefixes))) {
+    std::vector<KindIndex> kinds;
+    holders.kinds_in(std::span(&parent, 1), kinds);
+    holders.add_region(parent);
+    roles_of_region.push_back(ClassRoles(roles_of_region[parent]));
+    follow_kind(census.kind_of_region(region), census.kind_of_region(parent));
+    for (const KindIndex kind : kinds) {
+      split_kind(kind, region);
+    }
+  }
+}
+
+/// Gives those addresses of a kind that lie in a region a kind of their own.
+void Running::split_kind(KindIndex kind, RegionName region) {
+  std::vector<IpAddress> inside;
+  const Prefix& prefix = census.prefix_of(region);
+  std::ranges::copy_if(census.kinds()[kind].addresses,
+                       std::back_inserter(inside),
+                       [&](const IpAddress& address) { return prefix.contains(address); });
+  if (inside.empty()) {
+    return;
+  }
+  const Kind& model = census.kinds()[kind];
+  const KindIndex own = census.intern(model.address_kind, region, model.profile);
+  if (census.kinds()[own].address_class == kNoClass) {
+    follow_kind(own, kind);
+  }
+  for (const IpAddress& address : inside) {
+    Census::Known known = *census.find(address);
+    known.kind = own;
+    census.enter(address, known);
+  }
+}
+
+/// Counts a new kind among those that another belongs to.
+void Running::follow_kind(KindIndex kind, KindIndex model) {
+  holders.note(kind, census);
+  book.adopt(kind, census.kinds()[model].address_class, census);
+  for (const RoleName role : kRoles) {
+    if (const std::uint32_t group = grouping(role).group(model); group != Grouping::kNoGroup) {
+      grouping(role).seed(kind, group, Signature(grouping(role).signature(group)));
     }
   }
 }

@@ -31,6 +31,9 @@ struct Running {
   [[nodiscard]] Grouping& grouping(RoleName role) { return groupings[role.number()]; }
   [[nodiscard]] const Grouping& grouping(RoleName role) const { return groupings[role.number()]; }
 
+  /// Cuts regions at more prefixes; everything in a new one stays what it was.
+  void cut_regions(std::vector<Prefix> prefixes);
+
   Compiled compiled;
   Census census;
   RuleIndex index;
@@ -38,11 +41,13 @@ struct Running {
   std::array<Grouping, 4> groupings;  // By RoleName::number().
   ClassBook book;
   LiveMap map;
-  std::vector<ClassRoles> roles_of_region;  // Of addresses there that are no endpoint's.
+  std::vector<ClassRoles> roles_of_region;  // Whose rows unknown addresses there have; by name.
   std::size_t garbage_bytes = 0;            // At most.
 
  private:
   void seed_groupings();
+  void split_kind(KindIndex kind, RegionName region);
+  void follow_kind(KindIndex kind, KindIndex model);
 };
 
 }  // namespace portcullis::classifier
