@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <map>
 #include <optional>
 #include <random>
@@ -97,9 +98,17 @@ RuleDelta gone(RuleDelta delta) {
   return delta;
 }
 
+/// Processor time of this thread.
+double processor_microseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
+}
+
 /// Times of one kind of update, and how they were made.
 struct Timing {
   std::vector<double> microseconds;
+  std::vector<double> processor;
   std::map<std::string, std::size_t> ways;
 
   void print(const char* name) const {
@@ -109,9 +118,10 @@ struct Timing {
     for (const auto& [way, count] : ways) {
       how += fmt::format("{}{} {}", how.empty() ? "" : ", ", count, way);
     }
-    fmt::print("{:<14} {:>10.1f} us median, {:.1f} least, {:.1f} most; {}\n",
+    fmt::print("{:<14} {:>10.1f} us median ({:.1f} of processor time), {:.1f} to {:.1f}; {}\n",
                name,
                median(sorted),
+               median(processor),
                sorted.front(),
                sorted.back(),
                how);
@@ -120,8 +130,10 @@ struct Timing {
 
 void time_update(Updater& updater, RuleDelta delta, Timing& timing) {
   const auto begin = Clock::now();
+  const double processor_begin = processor_microseconds();
   const auto report = updater.update(std::move(delta));
   const auto table = updater.table();
+  timing.processor.push_back(processor_microseconds() - processor_begin);
   timing.microseconds.push_back(microseconds(Clock::now() - begin));
   PORTCULLIS_CHECK(report && table != nullptr);
   ++timing.ways[report->why_whole.empty() ? to_string(report->way) : report->why_whole];

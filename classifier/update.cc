@@ -144,7 +144,7 @@ Result<UpdateReport> Updater::State::follow(const DeltaUndo& undo) {
     report.way = UpdateWay::nothing;
   } else if (!in_place(*stores)) {
     report.way = UpdateWay::addresses;
-    report.parts_copied = running->map.unshare();
+    report.parts_copied = running->map.unshare({});
   }
   for (const Store& store : *stores) {
     // Several new addresses may have found the same free slot.

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 namespace portcullis::classifier {
 namespace {
@@ -154,18 +155,18 @@ void LiveMap::store_v6(const IpAddress& address, const Place& place, const Entry
   publish(bytes + kAddressBytes, pair_of(entry.address_class, node));
 }
 
-std::size_t LiveMap::unshare(bool tries) {
-  constexpr std::array kParts{Part::window_v4,
-                              Part::nodes_v4,
-                              Part::hosts_v6,
-                              Part::owners_v4,
-                              Part::root_v4,
-                              Part::nodes_v6};
-  const std::size_t count = kParts.size() - (tries ? 0 : 2);
-  for (const Part name : std::span(kParts).first(count)) {
+std::size_t LiveMap::unshare(Copies copies) {
+  std::vector<Part> names{Part::window_v4, Part::nodes_v4, Part::hosts_v6};
+  if (copies.owners) {
+    names.push_back(Part::owners_v4);
+  }
+  if (copies.tries) {
+    names.insert(names.end(), {Part::root_v4, Part::nodes_v6});
+  }
+  for (const Part name : names) {
     part(name) = part(name).clone();
   }
-  return count;
+  return names.size();
 }
 
 std::uint32_t LiveMap::entry(Part part, std::size_t index) const {

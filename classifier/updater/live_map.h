@@ -45,12 +45,17 @@ class LiveMap {
 
   // What is no single store, once the parts are nobody else's.
 
-  /// Returns how many parts were copied.
-  std::size_t unshare(bool tries = false);
+  /// Which parts to copy.
+  struct Copies {
+    bool owners = true;
+    bool tries = false;  // root_v4 and nodes_v6, for paint() and make_room().
+  };
+  /// Returns how many were.
+  std::size_t unshare(Copies copies);
   /// Gives all addresses of a prefix a class, those of prefixes inside it, too. False: entries are
-  /// too narrow for one more node. REQUIRES: unshare(true).
+  /// too narrow for one more node. REQUIRES: unshare() of tries.
   bool paint(const Prefix& prefix, std::uint32_t address_class);
-  /// Makes room for these addresses in the hashes and, where unshare(true) was, in the trie.
+  /// Makes room for these addresses in the hashes and the trie. REQUIRES: unshare() of all.
   bool make_room(std::span<const IpAddress> addresses);
   [[nodiscard]] const Header& header() const { return header_; }
   [[nodiscard]] const Table::Parts& parts() const { return parts_; }

@@ -433,8 +433,11 @@ std::string RowUpdate::write_addresses(UpdateReport& report) {
     }
   }
   const std::size_t node_bytes = map.part(Part::nodes_v4).size + map.part(Part::nodes_v6).size;
-  report.parts_copied += map.unshare(true);
-  if (!map.make_room(moved) || !paint(regions, report)) {
+  const auto has_place = [&](const IpAddress& address) { return map.find(address).has_value(); };
+  const bool has_room = std::ranges::all_of(moved, has_place) && map.has_room(moved);
+  report.parts_copied += map.unshare(
+      {.owners = !has_room || changes_owners(), .tries = !regions.empty() || !has_room});
+  if ((!has_room && !map.make_room(moved)) || !paint(regions, report)) {
     return "entries are too narrow for more nodes";
   }
   running_.garbage_bytes +=
@@ -447,6 +450,13 @@ std::string RowUpdate::write_addresses(UpdateReport& report) {
     store_all(kinds[number], report);
   }
   return {};
+}
+
+bool RowUpdate::changes_owners() const {
+  return std::ranges::any_of(moves_.addresses, [&](const Move& move) {
+    const LiveMap::Entry entry = entry_of(move, rules_, running_.census);
+    return entry.node != kNoClass && entry.node != running_.map.find(move.address)->node;
+  });
 }
 
 void RowUpdate::store_all(const Kind& kind, UpdateReport& report) {

@@ -47,6 +47,7 @@ class RowUpdate {
   void count_garbage(const SparseRow& before, const SparseRow& after);
   std::string assign_classes();
   std::string write_addresses(UpdateReport& report);
+  [[nodiscard]] bool changes_owners() const;
   void store_all(const Kind& kind, UpdateReport& report);
   bool paint(const std::set<RegionName>& regions, UpdateReport& report);
   void write_parts(UpdateReport& report);
