@@ -150,6 +150,7 @@ Result<UpdateReport> Updater::State::follow(const DeltaUndo& undo) {
     // Several new addresses may have found the same free slot.
     running->map.store(store.move->address, *running->map.find(store.move->address), store.entry);
   }
+  running->count_left(moves);
   enter(moves, running->census);
   publish();
   report.garbage_bytes = running->garbage_bytes;

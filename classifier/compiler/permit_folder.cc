@@ -257,6 +257,7 @@ bool PermitFolder::fold(const Classes& classes) {
   std::unordered_map<std::uint64_t, std::uint32_t> row_of_source;
   pairs_ = 0;
   folded_ = 0;
+  freed_ = 0;
   for (const std::uint32_t number : std::exchange(touched_, {})) {
     is_touched_[number] = false;
     if (!is_listed_[number]) {
@@ -357,6 +358,7 @@ void PermitFolder::free_unused() {
     const auto [first, last] = row_at_.equal_range(row.hash);
     row_at_.erase(std::find_if(first, last, [&](const auto& at) { return at.second == number; }));
     cell_count_ -= row.cells.size();
+    freed_ += row.cells.size();
     columns.clear();
     for (const std::uint32_t cell : row.cells) {
       columns.push_back(cell >> kCellClassShift);

@@ -49,6 +49,8 @@ class PermitFolder {
   [[nodiscard]] std::vector<std::uint32_t> defaults(const Classes& classes) const;
   /// Rows folded by the last fold().
   [[nodiscard]] std::size_t folded() const { return folded_; }
+  /// Cells that the last fold() took out.
+  [[nodiscard]] std::size_t freed() const { return freed_; }
 
  private:
   static constexpr std::uint32_t kUnset = 0xffff'ffffU;
@@ -113,6 +115,7 @@ class PermitFolder {
   std::size_t cell_count_ = 0;
   std::size_t pairs_ = 0;
   std::size_t folded_ = 0;
+  std::size_t freed_ = 0;
 
   std::vector<std::uint32_t> listed_;        // Since the last fold.
   std::vector<std::uint32_t> new_defaults_;  // Rows of ingress, since the last fold.

@@ -30,6 +30,7 @@ void ClassBook::clear_changes() {
   moved_kinds_.clear();
   changed_.clear();
   new_classes_ = 0;
+  lost_numbers_ = 0;
 }
 
 void ClassBook::attach(KindIndex kind, std::uint32_t number, Census& census) {
@@ -68,6 +69,7 @@ bool ClassBook::assign(const std::vector<Turn>& turns, Census& census, PermitFol
   }
   for (const std::uint32_t number : left) {
     if (kinds_of_class_[number].empty()) {
+      ++lost_numbers_;
       close(number, folder);
     }
   }
@@ -116,6 +118,7 @@ bool ClassBook::renumber(std::uint32_t ingress_row, Census& census, PermitFolder
       attach(kind, *next, census);
       moved_kinds_.push_back(kind);
     }
+    ++lost_numbers_;
     close(number, folder);
     by_roles_.insert_or_assign(roles, *next);
     ++new_classes_;

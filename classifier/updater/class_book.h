@@ -39,6 +39,7 @@ class ClassBook {
   [[nodiscard]] const std::vector<KindIndex>& moved_kinds() const { return moved_kinds_; }
   [[nodiscard]] const std::vector<std::uint32_t>& changed_classes() const { return changed_; }
   [[nodiscard]] std::size_t new_classes() const { return new_classes_; }
+  [[nodiscard]] std::size_t lost_numbers() const { return lost_numbers_; }
   void clear_changes();
 
  private:
@@ -59,6 +60,7 @@ class ClassBook {
   std::vector<KindIndex> moved_kinds_;
   std::vector<std::uint32_t> changed_;
   std::size_t new_classes_ = 0;
+  std::size_t lost_numbers_ = 0;
 };
 
 }  // namespace portcullis::classifier

@@ -128,6 +128,8 @@ std::string RowUpdate::run(const Moves& moves, UpdateReport& report) {
     return "the permits grow too large";
   }
   report.permit_rows = running_.compiled.permits->folded();
+  running_.garbage_bytes += running_.book.lost_numbers() * kClassBytes +
+                            running_.compiled.permits->freed() * sizeof(std::uint32_t);
   if (std::string why = write_addresses(report); !why.empty()) {
     return why;
   }
@@ -182,6 +184,7 @@ void RowUpdate::change_blocks() {
   const auto change = [&](SetIndex set, const std::vector<Block>& before) {
     const std::vector<Block>& after = rules_.sets[set].blocks;
     if (before != after) {
+      count_garbage(before);
       running_.holders.kinds_in(census.inside(before), kinds_);
       running_.holders.kinds_in(census.inside(after), kinds_);
       running_.holders.replace_blocks(set, before, after, census);
@@ -204,6 +207,7 @@ void RowUpdate::find_kinds() {
     kinds_.push_back(move.to);
     before_.emplace(move.to, move.from);
   }
+  running_.count_left(moves_);
   enter(moves_, running_.census);
   for (const auto& [role, set] : toggled_) {
     running_.holders.kinds_of(set, rules_.sets[set].blocks, running_.census, kinds_);
@@ -384,7 +388,21 @@ void RowUpdate::count_garbage(const SparseRow& before, const SparseRow& after) {
   }
   running_.garbage_bytes += tiles * kTileColumns * cell_bytes + spans * sizeof(Span) +
                             before.outcomes.size() * sizeof(std::uint32_t) +
-                            lines * sizeof(PortLine);
+                            lines * (sizeof(PortLine) + sizeof(PermitLine));
+}
+
+/// Nodes of the tries that only these blocks needed, perhaps.
+void RowUpdate::count_garbage(const std::vector<Block>& blocks) {
+  const auto count = [&](const Prefix& prefix) {
+    const bool is_v4 = prefix.address.family == Family::v4;
+    const unsigned root_bits = is_v4 ? 16 : 8;
+    const std::size_t nodes = prefix.length <= root_bits ? 0 : (prefix.length - root_bits + 7) / 8;
+    running_.garbage_bytes += nodes * 256 << (is_v4 ? running_.map.header().entry_shift : 2U);
+  };
+  for (const Block& block : blocks) {
+    count(block.cidr);
+    std::ranges::for_each(block.except, count);
+  }
 }
 
 std::string RowUpdate::assign_classes() {
@@ -432,7 +450,6 @@ std::string RowUpdate::write_addresses(UpdateReport& report) {
       regions.insert(kinds[number].region);
     }
   }
-  const std::size_t node_bytes = map.part(Part::nodes_v4).size + map.part(Part::nodes_v6).size;
   const auto has_place = [&](const IpAddress& address) { return map.find(address).has_value(); };
   const bool has_room = std::ranges::all_of(moved, has_place) && map.has_room(moved);
   report.parts_copied += map.unshare(
@@ -440,8 +457,6 @@ std::string RowUpdate::write_addresses(UpdateReport& report) {
   if ((!has_room && !map.make_room(moved)) || !paint(regions, report)) {
     return "entries are too narrow for more nodes";
   }
-  running_.garbage_bytes +=
-      map.part(Part::nodes_v4).size + map.part(Part::nodes_v6).size - node_bytes;
   for (const Move& move : moves_.addresses) {
     map.store(move.address, *map.find(move.address), entry_of(move, rules_, running_.census));
     ++report.addresses;

@@ -45,6 +45,7 @@ class RowUpdate {
   [[nodiscard]] std::vector<std::uint32_t> rules_of_row(Direction direction,
                                                         std::uint32_t row) const;
   void count_garbage(const SparseRow& before, const SparseRow& after);
+  void count_garbage(const std::vector<Block>& blocks);
   std::string assign_classes();
   std::string write_addresses(UpdateReport& report);
   [[nodiscard]] bool changes_owners() const;

@@ -34,6 +34,9 @@ Running::Running(const RuleSet& rules, Compiled made)
       book(compiled.classes, census),
       map(*compiled.table) {
   seed_groupings();
+  for (const auto& numbers : compiled.classes.reserve) {
+    garbage_bytes += numbers.size() * kClassBytes;
+  }
   for (RegionName region = 0; region < census.region_count(); ++region) {
     const Kind& kind = census.kinds()[census.kind_of_region(region)];
     roles_of_region.push_back(compiled.classes.classes[kind.address_class]);
@@ -63,6 +66,14 @@ void Running::cut_regions(std::vector<Prefix> prefixes) {
     follow_kind(census.kind_of_region(region), census.kind_of_region(parent));
     for (const KindIndex kind : kinds) {
       split_kind(kind, region);
+    }
+  }
+}
+
+void Running::count_left(const Moves& moves) {
+  for (const Move& move : moves.addresses) {
+    if (move.was_known && !move.is_known()) {  // Hashes are half full at most.
+      garbage_bytes += 2 * (move.address.family == Family::v4 ? sizeof(Owner4) : sizeof(Host6));
     }
   }
 }

@@ -14,9 +14,14 @@
 #include "classifier/updater/grouping.h"
 #include "classifier/updater/holders.h"
 #include "classifier/updater/live_map.h"
+#include "classifier/updater/moves.h"
 #include "classifier/updater/rule_index.h"
 
 namespace portcullis::classifier {
+
+/// What one class takes in the table.
+inline constexpr std::size_t kClassBytes =
+    sizeof(SourceRecord) + sizeof(DestinationRecord) + 2 * sizeof(std::uint32_t);
 
 /// Not to be moved: its members know each other.
 struct Running {
@@ -33,6 +38,9 @@ struct Running {
 
   /// Cuts regions at more prefixes; everything in a new one stays what it was.
   void cut_regions(std::vector<Prefix> prefixes);
+
+  /// Counts what addresses leave behind that are no endpoint's any more.
+  void count_left(const Moves& moves);
 
   Compiled compiled;
   Census census;
