@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 #include "classifier/compiler/address_map.h"
 #include "classifier/compiler/check_rules.h"
 #include "classifier/compiler/classes.h"
+#include "classifier/compiler/compiled.h"
 #include "classifier/compiler/matrix.h"
 #include "classifier/compiler/permits.h"
 #include "classifier/filter/filter.h"
@@ -25,26 +27,17 @@ struct ClassRecords {
   std::vector<DestinationRecord> destinations;
 };
 
-ClassRecords records_of(const Classes& classes,
-                        const std::vector<RowPlace>& egress,
-                        const std::vector<RowPlace>& ingress) {
+ClassRecords records_of(const Compiled& compiled) {
   ClassRecords records;
-  for (const ClassRoles& roles : classes.classes) {
-    const std::uint32_t is_workload = roles.egress_row >= kRowsWithoutSubject ? 1 : 0;
-    records.sources.push_back({.egress_spans = egress[roles.egress_row].spans,
-                               .egress_outcomes = egress[roles.egress_row].outcomes,
-                               .ingress_column = roles.ingress_column,
-                               .is_workload = is_workload});
-    records.destinations.push_back({.ingress_spans = ingress[roles.ingress_row].spans,
-                                    .ingress_outcomes = ingress[roles.ingress_row].outcomes,
-                                    .egress_column = roles.egress_column,
-                                    .is_workload = is_workload});
+  for (std::uint32_t i = 0; i < compiled.classes.classes.size(); ++i) {
+    const auto [source, destination] = compiled.records_of(i);
+    records.sources.push_back(source);
+    records.destinations.push_back(destination);
   }
   return records;
 }
 
-template <typename Record>
-std::span<const std::byte> bytes_of(const std::vector<Record>& records) {
+std::span<const std::byte> bytes_of(const auto& records) {
   return std::as_bytes(std::span(records));
 }
 
@@ -57,9 +50,9 @@ struct Parts {
   std::span<const std::byte> filter;
 };
 
-Header header_of(const Parts& parts, const RuleSet& rules) {
+Header header_of(const Parts& parts, const Classes& classes, const RuleSet& rules) {
   const auto first = [&](Opening opening) {
-    return parts.permits.first_class[static_cast<std::size_t>(opening)];
+    return classes.first_class[static_cast<std::size_t>(opening)];
   };
   return {
       .class_count = static_cast<std::uint32_t>(parts.records.sources.size()),
@@ -129,24 +122,49 @@ Result<std::unique_ptr<const Table>> assemble(const Header& header,
 
 }  // namespace
 
+std::pair<SourceRecord, DestinationRecord> Compiled::records_of(std::uint32_t number) const {
+  const ClassRoles& roles = classes.classes[number];
+  const RowPlace egress = places[0][roles.egress_row];
+  const RowPlace ingress = places[1][roles.ingress_row];
+  const std::uint32_t is_workload = roles.egress_row >= kRowsWithoutSubject ? 1 : 0;
+  return {{.egress_spans = egress.spans,
+           .egress_outcomes = egress.outcomes,
+           .ingress_column = roles.ingress_column,
+           .is_workload = is_workload},
+          {.ingress_spans = ingress.spans,
+           .ingress_outcomes = ingress.outcomes,
+           .egress_column = roles.egress_column,
+           .is_workload = is_workload}};
+}
+
 Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const CompileOptions& options) {
+  PORTCULLIS_TRY(Compiled compiled, compile_whole(rules, options, false));
+  return std::move(compiled.table);
+}
+
+Result<Compiled> compile_whole(const RuleSet& rules, const CompileOptions& options, bool reserve) {
   const std::size_t bytes_max = options.table_bytes_max;
   PORTCULLIS_TRY_VOID(check_rules(rules));
   PORTCULLIS_TRY(const std::vector<std::byte> filter, compile_filter(rules, bytes_max));
-  Classes classes = find_classes(rules);
+  Compiled out{.classes = find_classes(rules)};
   // Kernels find a cell by a 32-bit byte offset.
-  Matrix matrix(rules, std::min(bytes_max, std::size_t{1} << 31U));
-  PORTCULLIS_TRY(const auto egress, matrix.add(Direction::egress, classes.half(Direction::egress)));
-  PORTCULLIS_TRY(const auto ingress,
-                 matrix.add(Direction::ingress, classes.half(Direction::ingress)));
+  out.matrix = std::make_unique<Matrix>(rules, std::min(bytes_max, std::size_t{1} << 31U));
+  Matrix& matrix = *out.matrix;
+  for (const Direction direction : {Direction::egress, Direction::ingress}) {
+    PORTCULLIS_TRY(out.places[static_cast<std::size_t>(direction)],
+                   matrix.add(direction, out.classes.half(direction)));
+  }
   // The permits number the classes, so what names classes comes after them.
-  const Permits permits = fold_permits(rules.default_mode, classes, matrix);
-  PORTCULLIS_TRY(const AddressMaps maps,
-                 map_addresses(rules, classes, bytes_max - std::min(bytes_max, matrix.bytes())));
-  const ClassRecords records = records_of(classes, egress, ingress);
+  out.permits = fold_permits(rules.default_mode, out.classes, matrix, reserve);
+  const Permits permits = permits_of(out.permits.get(), out.classes);
+  PORTCULLIS_TRY(
+      const AddressMaps maps,
+      map_addresses(rules, out.classes, bytes_max - std::min(bytes_max, matrix.bytes())));
+  const ClassRecords records = records_of(out);
   const Parts parts{
       .records = records, .matrix = matrix, .permits = permits, .maps = maps, .filter = filter};
-  return assemble(header_of(parts, rules), parts, bytes_max);
+  PORTCULLIS_TRY(out.table, assemble(header_of(parts, out.classes, rules), parts, bytes_max));
+  return out;
 }
 
 }  // namespace portcullis::classifier

@@ -3,6 +3,7 @@
 #include "classifier/reference.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace portcullis::classifier {
 namespace {
@@ -20,6 +21,9 @@ Reference::Reference(const RuleSet& rules) : rules_(rules) {
       endpoints_.emplace(address, static_cast<EndpointIndex>(i));
     }
   }
+  ordered_.resize(rules.rules.size());
+  std::iota(ordered_.begin(), ordered_.end(), std::size_t{0});
+  std::ranges::stable_sort(ordered_, {}, [&](std::size_t i) { return rules.rules[i].order; });
 }
 
 Verdict Reference::lookup(const Flow& flow) const {
@@ -97,9 +101,10 @@ Decision Reference::without_subject(const IpAddress& subject, const IpAddress& p
 std::optional<Decision> Reference::decide_in_tier(Direction direction,
                                                   Tier tier,
                                                   const Flow& flow) const {
-  for (std::size_t i = 0; i < rules_.rules.size(); ++i) {
+  for (const std::size_t i : ordered_) {
     const Rule& rule = rules_.rules[i];
-    if (rule.direction != direction || rule.tier != tier || !matches(rule, flow)) {
+    if (rule.direction != direction || rule.tier != tier || rule.action == Action::none ||
+        !matches(rule, flow)) {
       continue;
     }
     switch (rule.action) {
@@ -108,6 +113,7 @@ std::optional<Decision> Reference::decide_in_tier(Direction direction,
       case Action::deny:
         return Decision::deny(rule_id(i));
       case Action::pass:
+      case Action::none:
         return std::nullopt;
     }
   }

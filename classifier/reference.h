@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "classifier/key.h"
 #include "classifier/rule.h"
@@ -44,6 +45,7 @@ class Reference {
   [[nodiscard]] bool is_own_node(const IpAddress& subject, const IpAddress& peer) const;
 
   const RuleSet& rules_;
+  std::vector<std::size_t> ordered_;  // Rules by Rule::order.
   std::unordered_map<IpAddress, EndpointIndex> endpoints_;
 };
 

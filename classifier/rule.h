@@ -36,7 +36,8 @@ namespace portcullis::classifier {
 
 enum class Direction : std::uint8_t { egress, ingress };
 enum class Tier : std::uint8_t { admin, network_policy, baseline };
-enum class Action : std::uint8_t { allow, deny, pass };
+/// `none` is a free slot of RuleSet::rules: it matches nothing and its indices mean nothing.
+enum class Action : std::uint8_t { allow, deny, pass, none };
 
 using EndpointIndex = std::uint32_t;
 using SetIndex = std::uint32_t;
@@ -50,6 +51,8 @@ struct Endpoint {
   Kind kind = Kind::workload;
   EndpointIndex node = kNoEndpoint;  // Workloads: the node endpoint it runs on, if known.
   std::vector<IpAddress> addresses;
+
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
 /// The addresses of `cidr` less those of `except`.
@@ -88,7 +91,8 @@ struct PortSet {
   friend auto operator<=>(const PortSet&, const PortSet&) = default;
 };
 
-/// Priority is the order in RuleSet::rules among rules of equal direction and tier.
+/// Among rules of equal direction and tier, a lower `order` comes first; then the place in
+/// RuleSet::rules. A rule that an update takes away leaves a free slot, so that ids stay.
 struct Rule {
   Direction direction = Direction::ingress;
   Tier tier = Tier::network_policy;
@@ -98,6 +102,9 @@ struct Rule {
   PortsIndex ports = 0;
   std::uint32_t provenance =
       0;  // Meaningless here; policy/provenance.h gives it a name and a line.
+  std::uint32_t order = 0;
+
+  friend bool operator==(const Rule&, const Rule&) = default;
 };
 
 /// Numbers first..last of a 16-bit field.

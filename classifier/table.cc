@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "classifier/table.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include <sys/mman.h>
 
@@ -26,26 +28,27 @@ constexpr std::size_t aligned(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-std::byte* allocate(std::size_t bytes) {
-  const bool huge = bytes >= kHugePageBytes;
-  const std::size_t alignment = huge ? kHugePageBytes : kAlignment;
-  const std::size_t whole = (bytes + alignment - 1) / alignment * alignment;
-  void* memory = std::aligned_alloc(alignment, whole);
+/// On a cache line of their own; zeros from `written` on.
+std::shared_ptr<std::byte> allocate_bytes(std::size_t bytes, std::size_t written = 0) {
+  auto* const memory = static_cast<std::byte*>(std::aligned_alloc(kAlignment, aligned(bytes)));
   PORTCULLIS_CHECK(memory != nullptr);
-  if (huge) {
-    madvise(memory, whole, MADV_HUGEPAGE);  // A wish: the kernel may lack them.
-  }
-  return static_cast<std::byte*>(memory);
+  std::memset(memory + written, 0, aligned(bytes) - written);
+  return {memory, [](std::byte* freed) { std::free(freed); }};
 }
 
-const Header& header_of(const std::byte* bytes) {
-  return *reinterpret_cast<const Header*>(bytes);
+/// Gives each part its place; the sizes are in `header` already.
+void place_parts(Header& header) {
+  std::size_t offset = aligned(sizeof(Header));
+  for (PartPlace& place : header.parts) {
+    place.offset = offset;
+    offset += aligned(place.bytes);
+  }
+  header.total_bytes = offset + kTailBytes;
 }
 
 template <typename Record>
-const Record* records(const std::byte* bytes, Part part) {
-  const auto place = header_of(bytes).parts[static_cast<std::size_t>(part)];
-  return reinterpret_cast<const Record*>(bytes + place.offset);
+const Record* records(const Table::Parts& parts, Part part) {
+  return reinterpret_cast<const Record*>(parts[static_cast<std::size_t>(part)].bytes.get());
 }
 
 std::size_t part_bytes(const Header& header, Part part) {
@@ -54,18 +57,45 @@ std::size_t part_bytes(const Header& header, Part part) {
 
 }  // namespace
 
+TablePart TablePart::copy(std::span<const std::byte> bytes, std::size_t more) {
+  const std::size_t size = bytes.size() + more;
+  TablePart part{.bytes = allocate_bytes(size + kTailBytes, bytes.size()), .size = size};
+  if (!bytes.empty()) {
+    std::memcpy(part.bytes.get(), bytes.data(), bytes.size());
+  }
+  return part;
+}
+
 Table::~Table() = default;
 
-void Table::Free::operator()(std::byte* bytes) const noexcept {
-  std::free(bytes);
+/// Visits the bytes as they lie when in one piece, padding included.
+template <typename Visitor>
+void Table::for_each_piece(Visitor visit) const {
+  static constexpr std::array<std::byte, std::max(kAlignment, kTailBytes)> kPadding{};
+  const auto visit_padded = [&](std::span<const std::byte> piece) {
+    visit(piece);
+    visit(std::span(kPadding).first(aligned(piece.size()) - piece.size()));
+  };
+  visit_padded(std::as_bytes(std::span(&header_, 1)));
+  for (const TablePart& part : parts_) {
+    visit_padded(part.span());
+  }
+  visit(std::span(kPadding).first(kTailBytes));
 }
 
 std::string Table::digest() const {
-  return Digest().add(bytes()).finish();
+  Digest digest;
+  for_each_piece([&](std::span<const std::byte> piece) { digest.add(piece); });
+  return digest.finish();
 }
 
-std::span<const std::byte> Table::bytes() const {
-  return {bytes_.get(), header_of(bytes_.get()).total_bytes};
+std::vector<std::byte> Table::bytes() const {
+  std::vector<std::byte> bytes;
+  bytes.reserve(header_.total_bytes);
+  for_each_piece([&](std::span<const std::byte> piece) {
+    bytes.insert(bytes.end(), piece.begin(), piece.end());
+  });
+  return bytes;
 }
 
 std::size_t Table::assembled_bytes(const std::array<std::size_t, kPartCount>& part_bytes) {
@@ -78,52 +108,59 @@ std::size_t Table::assembled_bytes(const std::array<std::size_t, kPartCount>& pa
 
 std::unique_ptr<const Table> Table::assemble(
     Header header, const std::array<std::span<const std::byte>, kPartCount>& parts) {
-  std::size_t offset = aligned(sizeof(Header));
   for (std::size_t i = 0; i < kPartCount; ++i) {
-    header.parts[i] = {.offset = offset, .bytes = parts[i].size()};
-    offset += aligned(parts[i].size());
+    header.parts[i].bytes = parts[i].size();
   }
-  header.total_bytes = offset + kTailBytes;
-
-  std::unique_ptr<Table> table(new Table);
-  table->bytes_.reset(allocate(header.total_bytes));
-  std::memset(table->bytes_.get(), 0, header.total_bytes);  // Padding is part of the digest.
-  std::memcpy(table->bytes_.get(), &header, sizeof(header));
+  place_parts(header);
+  const std::shared_ptr<std::byte> memory = allocate_bytes(header.total_bytes);
+  Parts shared;
   for (std::size_t i = 0; i < kPartCount; ++i) {
+    std::byte* const at = memory.get() + header.parts[i].offset;
     if (!parts[i].empty()) {
-      std::memcpy(table->bytes_.get() + header.parts[i].offset, parts[i].data(), parts[i].size());
+      std::memcpy(at, parts[i].data(), parts[i].size());
     }
+    shared[i] = {.bytes = {memory, at}, .size = parts[i].size()};
   }
+  return share(header, std::move(shared));
+}
+
+std::unique_ptr<const Table> Table::share(Header header, Parts parts) {
+  for (std::size_t i = 0; i < kPartCount; ++i) {
+    header.parts[i].bytes = parts[i].size;
+  }
+  place_parts(header);
+  std::unique_ptr<Table> table(new Table);
+  table->header_ = header;
+  table->parts_ = std::move(parts);
   table->read_view();
   table->read_sizes();
   return table;
 }
 
 void Table::read_view() {
-  const std::byte* bytes = bytes_.get();
-  const Header& header = header_of(bytes);
-  view_.window_v4 = records<std::uint8_t>(bytes, Part::window_v4);
-  view_.root_v4 = records<std::uint8_t>(bytes, Part::root_v4);
-  view_.nodes_v4 = records<std::uint8_t>(bytes, Part::nodes_v4);
-  view_.hosts_v6 = records<Host6>(bytes, Part::hosts_v6);
-  view_.nodes_v6 = records<std::uint32_t>(bytes, Part::nodes_v6);
-  view_.owners_v4 = records<Owner4>(bytes, Part::owners_v4);
-  view_.sources = records<SourceRecord>(bytes, Part::sources);
-  view_.destinations = records<DestinationRecord>(bytes, Part::destinations);
-  view_.spans = records<Span>(bytes, Part::spans);
-  view_.tiles = records<std::uint8_t>(bytes, Part::tiles);
-  view_.outcomes = records<std::uint32_t>(bytes, Part::outcomes);
-  view_.lines = records<PortLine>(bytes, Part::lines);
-  view_.forks = records<Fork>(bytes, Part::forks);
+  const Header& header = header_;
+  view_.window_v4 = records<std::uint8_t>(parts_, Part::window_v4);
+  view_.root_v4 = records<std::uint8_t>(parts_, Part::root_v4);
+  view_.nodes_v4 = records<std::uint8_t>(parts_, Part::nodes_v4);
+  view_.hosts_v6 = records<Host6>(parts_, Part::hosts_v6);
+  view_.nodes_v6 = records<std::uint32_t>(parts_, Part::nodes_v6);
+  view_.owners_v4 = records<Owner4>(parts_, Part::owners_v4);
+  view_.sources = records<SourceRecord>(parts_, Part::sources);
+  view_.destinations = records<DestinationRecord>(parts_, Part::destinations);
+  view_.spans = records<Span>(parts_, Part::spans);
+  view_.tiles = records<std::uint8_t>(parts_, Part::tiles);
+  view_.outcomes = records<std::uint32_t>(parts_, Part::outcomes);
+  view_.lines = records<PortLine>(parts_, Part::lines);
+  view_.forks = records<Fork>(parts_, Part::forks);
   if (header.permits != 0) {
-    view_.permit_rows = records<std::uint32_t>(bytes, Part::permit_rows);
-    view_.permit_cells = records<std::uint32_t>(bytes, Part::permit_cells);
-    view_.permit_lines = records<std::uint32_t>(bytes, Part::permit_lines);
-    view_.permit_defaults = records<std::uint32_t>(bytes, Part::permit_defaults);
+    view_.permit_rows = records<std::uint32_t>(parts_, Part::permit_rows);
+    view_.permit_cells = records<std::uint32_t>(parts_, Part::permit_cells);
+    view_.permit_lines = records<std::uint32_t>(parts_, Part::permit_lines);
+    view_.permit_defaults = records<std::uint32_t>(parts_, Part::permit_defaults);
   }
   view_.filtered = part_bytes(header, Part::filter) != 0;
   if (view_.filtered) {
-    view_.filter = filter_view(records<std::byte>(bytes, Part::filter));
+    view_.filter = filter_view(records<std::byte>(parts_, Part::filter));
     view_.filter.first_id = header.first_static_id;
   }
   view_.first_by_port = header.first_by_port;
@@ -140,8 +177,10 @@ void Table::read_view() {
 }
 
 void Table::read_sizes() {
-  const Header& header = header_of(bytes_.get());
-  const auto bytes_of = [&](Part part) { return part_bytes(header, part); };
+  const Header& header = header_;
+  const auto bytes_of = [&](Part part) {
+    return static_cast<std::size_t>(header.parts[static_cast<std::size_t>(part)].bytes);
+  };
   sizes_.total = header.total_bytes;
   sizes_.address_map_v4 =
       bytes_of(Part::window_v4) + bytes_of(Part::root_v4) + bytes_of(Part::nodes_v4);

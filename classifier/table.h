@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Table: the compiled rule table, immutable and flat.
+// Table: the compiled rule table. Its parts are immutable, but for single aligned stores by update
+// (docs/table_format.md, Updates), and tables of one line of updates share those that are equal.
 #pragma once
 
 #include <array>
@@ -8,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "classifier/layout.h"
 
@@ -31,10 +33,22 @@ struct TableSizes {
   std::size_t profile_count = 0;  // Count of outcomes.
 };
 
-/// Thread: immutable, any number of readers. Deterministic: equal RuleSets give equal bytes.
-/// Position-independent: one allocation, parts found by offset.
+/// One part in memory, on a cache line of its own, with room behind it that may be read.
+struct TablePart {
+  std::shared_ptr<std::byte> bytes;
+  std::size_t size = 0;
+
+  [[nodiscard]] std::span<const std::byte> span() const { return {bytes.get(), size}; }
+  /// These bytes and `more` zeros.
+  static TablePart copy(std::span<const std::byte> bytes, std::size_t more = 0);
+  [[nodiscard]] TablePart clone(std::size_t more = 0) const { return copy(span(), more); }
+};
+
+/// Thread: any number of readers. Deterministic: equal RuleSets give equal bytes.
 class Table {
  public:
+  using Parts = std::array<TablePart, kPartCount>;
+
   ~Table();
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
@@ -43,26 +57,31 @@ class Table {
   [[nodiscard]] std::string digest() const;
   [[nodiscard]] const TableSizes& sizes() const { return sizes_; }
 
-  /// The whole table as it lies in memory; starts with its Header.
-  [[nodiscard]] std::span<const std::byte> bytes() const;
+  /// The whole table, position-independent: its Header, then parts found by offset.
+  [[nodiscard]] std::vector<std::byte> bytes() const;
+  [[nodiscard]] const Header& header() const { return header_; }
   [[nodiscard]] const TableView& view() const { return view_; }
+  /// Only update writes to them.
+  [[nodiscard]] const Parts& parts() const { return parts_; }
 
   /// Lays parts out in one allocation. `header` needs everything but offsets and total_bytes.
   static std::unique_ptr<const Table> assemble(
       Header header, const std::array<std::span<const std::byte>, kPartCount>& parts);
+  /// A table of these parts, which it shares. `header` as above.
+  static std::unique_ptr<const Table> share(Header header, Parts parts);
 
-  /// Bytes that assemble() would allocate for parts of these sizes.
+  /// Bytes that a table with parts of these sizes has.
   static std::size_t assembled_bytes(const std::array<std::size_t, kPartCount>& part_bytes);
 
  private:
-  struct Free {
-    void operator()(std::byte* bytes) const noexcept;
-  };
   Table() = default;
   void read_view();
   void read_sizes();
+  template <typename Visitor>
+  void for_each_piece(Visitor visit) const;
 
-  std::unique_ptr<std::byte, Free> bytes_;
+  Header header_;
+  Parts parts_;
   TableView view_;
   TableSizes sizes_;
 };

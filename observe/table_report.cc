@@ -113,7 +113,7 @@ double share(std::size_t part, std::size_t whole) {
 
 TableReport report_of(const Table& table) {
   const TableView& view = table.view();
-  const auto& header = *reinterpret_cast<const Header*>(table.bytes().data());
+  const Header& header = table.header();
   TableReport report{
       .digest = table.digest(), .bytes = table.sizes().total, .classes = table.sizes().classes};
   const auto texts = texts_of(view);

@@ -28,6 +28,8 @@ Result<void> check_prefix(const Prefix& prefix) {
   return {};
 }
 
+}  // namespace
+
 Result<void> check_set(const RuleSet& rules, std::size_t index) {
   const AddressSet& set = rules.sets[index];
   if (std::ranges::adjacent_find(set.endpoints, std::greater_equal<>{}) != set.endpoints.end()) {
@@ -48,6 +50,9 @@ Result<void> check_set(const RuleSet& rules, std::size_t index) {
 
 Result<void> check_rule(const RuleSet& rules, std::size_t index) {
   const Rule& rule = rules.rules[index];
+  if (rule.action == Action::none) {
+    return {};
+  }
   const auto check = [&](std::string_view what, std::size_t named, std::size_t count) {
     return named < count
                ? Result<void>{}
@@ -58,6 +63,16 @@ Result<void> check_rule(const RuleSet& rules, std::size_t index) {
   PORTCULLIS_TRY_VOID(check("port set", rule.ports, rules.port_sets.size()));
   return {};
 }
+
+Result<void> check_endpoint(const RuleSet& rules, std::size_t index) {
+  const EndpointIndex node = rules.endpoints[index].node;
+  return node == kNoEndpoint || node < rules.endpoints.size()
+             ? Result<void>{}
+             : fail(fmt::format(
+                   "endpoint {} runs on endpoint {} of {}", index, node, rules.endpoints.size()));
+}
+
+namespace {
 
 Result<void> check_static_rule(const StaticRule& rule, std::size_t index) {
   const auto refuse = [&](std::string_view what) {
@@ -125,11 +140,7 @@ Result<void> check_rules(const RuleSet& rules) {
     PORTCULLIS_TRY_VOID(check_prefix(prefix));
   }
   for (std::size_t i = 0; i < rules.endpoints.size(); ++i) {
-    const EndpointIndex node = rules.endpoints[i].node;
-    if (node != kNoEndpoint && node >= rules.endpoints.size()) {
-      return fail(
-          fmt::format("endpoint {} runs on endpoint {} of {}", i, node, rules.endpoints.size()));
-    }
+    PORTCULLIS_TRY_VOID(check_endpoint(rules, i));
   }
   for (std::size_t i = 0; i < rules.sets.size(); ++i) {
     PORTCULLIS_TRY_VOID(check_set(rules, i));

@@ -62,7 +62,8 @@ Ground ground_of(const RuleSet& rules, const Regions& regions) {
 std::vector<SetIndex> sets_used(const RuleSet& rules, Direction direction, SetIndex Rule::*role) {
   std::vector<bool> used(rules.sets.size());
   for (const Rule& rule : rules.rules) {
-    if (rule.direction == direction && !rules.sets[rule.*role].everything) {
+    if (rule.direction == direction && rule.action != Action::none &&
+        !rules.sets[rule.*role].everything) {
       used[rule.*role] = true;
     }
   }

@@ -44,6 +44,8 @@ struct ClassRoles {
   std::uint32_t egress_column = 0;
   std::uint32_t ingress_row = 0;
   std::uint32_t ingress_column = 0;
+
+  friend bool operator==(const ClassRoles&, const ClassRoles&) = default;
 };
 
 struct Classes {
@@ -52,6 +54,11 @@ struct Classes {
   std::vector<KnownAddress> addresses;        // In order of endpoint.
   std::array<Half, 2> halves;                 // By Direction.
   std::vector<ClassRoles> classes;
+  /// By Opening: the first class of that or a later opening as a destination; permits number so.
+  std::array<std::uint32_t, 4> first_class{};
+  /// Numbers in reserve for classes to come: by Opening, each list in falling order. Their roles
+  /// are those of addresses that are denied everything.
+  std::array<std::vector<std::uint32_t>, 4> reserve;
 
   [[nodiscard]] const Half& half(Direction direction) const {
     return halves[static_cast<std::size_t>(direction)];

@@ -37,6 +37,17 @@ std::uint32_t Comb::place(std::span<const std::uint32_t> columns) {
   }
 }
 
+void Comb::remove(std::uint32_t base, std::span<const std::uint32_t> columns) {
+  const auto clear = [](std::vector<std::uint64_t>& bits, std::size_t place) {
+    bits[place / kWordBits] &= ~(std::uint64_t{1} << (place % kWordBits));
+  };
+  clear(bases_, base);
+  for (const std::uint32_t column : columns) {
+    clear(taken_, std::size_t{base} + column);
+  }
+  search_from_ = 0;
+}
+
 /// Sixty-four bits from `place` on.
 std::uint64_t Comb::taken_from(std::size_t place) const {
   const std::size_t word = place / kWordBits;

@@ -15,6 +15,8 @@ class Comb {
   /// The lowest base that no row has and from which all of these columns are free; takes it.
   /// Columns ascend. Cheapest when the longest rows come first.
   std::uint32_t place(std::span<const std::uint32_t> columns);
+  /// Frees what place() took for these columns.
+  void remove(std::uint32_t base, std::span<const std::uint32_t> columns);
   /// One past the highest base.
   [[nodiscard]] std::uint32_t bases_end() const { return bases_end_; }
 

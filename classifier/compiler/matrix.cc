@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -24,11 +25,13 @@ std::vector<std::vector<std::uint32_t>> rules_of_rows(const RuleSet& rules,
                                                       const Half& half) {
   std::vector<std::uint32_t> ordered;
   for (std::size_t i = 0; i < rules.rules.size(); ++i) {
-    if (rules.rules[i].direction == direction) {
+    if (rules.rules[i].direction == direction && rules.rules[i].action != Action::none) {
       ordered.push_back(static_cast<std::uint32_t>(i));
     }
   }
-  std::ranges::stable_sort(ordered, {}, [&](std::uint32_t i) { return rules.rules[i].tier; });
+  std::ranges::stable_sort(ordered, {}, [&](std::uint32_t i) {
+    return std::pair(rules.rules[i].tier, rules.rules[i].order);
+  });
 
   std::vector<std::uint32_t> workload_rows(half.row_count - kRowsWithoutSubject);
   std::iota(workload_rows.begin(), workload_rows.end(), kRowsWithoutSubject);
@@ -71,9 +74,11 @@ Matrix::Matrix(const RuleSet& rules, std::size_t bytes_max)
 
 Result<std::vector<RowPlace>> Matrix::add(Direction direction, const Half& half) {
   const std::size_t column_count = half.column_kinds.size();
+  const std::size_t span_count = ((column_count - 1) >> kSpanBits) + 1;
+  span_counts_[static_cast<std::size_t>(direction)] = span_count;
   std::vector<RowPlace> places;
   const auto add_row = [&](const SparseRow& row) {
-    places.push_back(place(row, column_count));
+    places.push_back(place(row, span_count));
     keep(direction, row);
   };
   add_row(outside_row(rules_.default_mode, half));
@@ -117,11 +122,29 @@ const std::vector<SparseRow>* Matrix::rows(Direction direction) const {
   return cells_kept_ <= kCellsKeptMax ? &rows_[static_cast<std::size_t>(direction)] : nullptr;
 }
 
-RowPlace Matrix::place(const SparseRow& row, std::size_t column_count) {
+std::optional<RowPlace> Matrix::replace_row(Direction direction,
+                                            std::uint32_t row,
+                                            SparseRow sparse) {
+  const std::size_t span_count = span_counts_[static_cast<std::size_t>(direction)];
+  const bool fits = sparse.cells.empty() || sparse.cells.back().column >> kSpanBits < span_count;
+  if (!fits || (cell_shift() == 0 && sparse.outcomes.size() > kByteCells)) {
+    return std::nullopt;
+  }
+  const RowPlace placed = place(sparse, span_count);
+  auto& rows = rows_[static_cast<std::size_t>(direction)];
+  rows.resize(std::max<std::size_t>(rows.size(), row + std::size_t{1}));
+  rows[row] = std::move(sparse);
+  return placed;
+}
+
+SparseRow Matrix::row_outside(const Half& half) const {
+  return outside_row(rules_.default_mode, half);
+}
+
+RowPlace Matrix::place(const SparseRow& row, std::size_t span_count) {
   outcomes_per_row_max_ = std::max(outcomes_per_row_max_, row.outcomes.size());
   span_run_.clear();
   auto cell = row.cells.begin();
-  const std::size_t span_count = ((column_count - 1) >> kSpanBits) + 1;
   for (std::size_t s = 0; s < span_count; ++s) {
     Span span;
     tile_run_.clear();
@@ -146,10 +169,10 @@ unsigned Matrix::cell_shift() const {
   return outcomes_per_row_max_ > kByteCells ? 1 : 0;
 }
 
-std::vector<std::byte> Matrix::tile_bytes() const {
+std::vector<std::byte> Matrix::tile_bytes(std::size_t first_byte) const {
   std::vector<std::byte> bytes;
-  bytes.reserve(tiles_.bytes());
-  for (const std::uint32_t word : tiles_.words()) {
+  const std::size_t first_word = first_byte / (cell_shift() == 1 ? 4 : 2);  // Two cells a word.
+  for (const std::uint32_t word : std::span(tiles_.words()).subspan(first_word)) {
     for (const std::uint32_t cell : {word & 0xffffU, word >> 16U}) {
       bytes.push_back(static_cast<std::byte>(cell & 0xffU));
       if (cell_shift() == 1) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -42,6 +43,15 @@ class Matrix {
   /// Errors: too many bytes, or a row with more outcomes than a cell can number.
   Result<std::vector<RowPlace>> add(Direction direction, const Half& half);
 
+  /// Builds a row anew or adds the next one, after add(). The column count may have grown.
+  /// Empty: the row needs wider cells or more spans than the table has.
+  std::optional<RowPlace> replace_row(Direction direction, std::uint32_t row, SparseRow sparse);
+  /// What row kRowOutside says.
+  [[nodiscard]] SparseRow row_outside(const Half& half) const;
+  /// Before replace_row() with rules, ports or sets that have changed.
+  void begin_changes(std::span<const PortsIndex> changed_ports) { outcomes_.forget(changed_ports); }
+  [[nodiscard]] Outcomes& outcomes() { return outcomes_; }
+
   /// A direction's rows as they were before packing, or null: there were too many cells to keep.
   [[nodiscard]] const std::vector<SparseRow>* rows(Direction direction) const;
   [[nodiscard]] const Intern& spans() const { return spans_; }
@@ -49,11 +59,12 @@ class Matrix {
   [[nodiscard]] const Outcomes& outcomes() const { return outcomes_; }
   /// 0: cells are bytes; 1: 16 bits.
   [[nodiscard]] unsigned cell_shift() const;
-  [[nodiscard]] std::vector<std::byte> tile_bytes() const;
+  /// Of the tiles from a place on.
+  [[nodiscard]] std::vector<std::byte> tile_bytes(std::size_t first_byte = 0) const;
   [[nodiscard]] std::size_t bytes() const;
 
  private:
-  RowPlace place(const SparseRow& row, std::size_t column_count);
+  RowPlace place(const SparseRow& row, std::size_t span_count);
   void keep(Direction direction, const SparseRow& row);
 
   const RuleSet& rules_;
@@ -64,6 +75,7 @@ class Matrix {
   Intern outcome_words_;
   std::size_t outcomes_per_row_max_ = 0;
   std::array<std::vector<SparseRow>, 2> rows_;  // By Direction.
+  std::array<std::size_t, 2> span_counts_{};    // Of each row; by Direction.
   std::size_t cells_kept_ = 0;
 
   // Room for one place().

@@ -28,6 +28,7 @@ std::uint32_t painted_by(const Rule& rule, std::size_t index) {
     case Action::deny:
       return Decision::deny(rule_id(index)).bits;
     case Action::pass:
+    case Action::none:
       break;
   }
   return kPassed;
@@ -37,18 +38,30 @@ std::uint32_t painted_by(const Rule& rule, std::size_t index) {
 
 Outcomes::Outcomes(const RuleSet& rules) : rules_(rules) {
   for (const PortSet& ports : rules.port_sets) {
-    KeyRanges ranges;
-    if (ports.everything) {
-      ranges.emplace_back(0, kKeyEnd - 1);
-    } else {
-      for (const PortRange& range : ports.ranges) {
-        if (range.first <= range.last) {
-          ranges.emplace_back(key_of(range.protocol, range.first),
-                              key_of(range.protocol, range.last));
-        }
-      }
+    ranges_.push_back(ranges_of(ports));
+  }
+}
+
+Outcomes::KeyRanges Outcomes::ranges_of(const PortSet& ports) {
+  KeyRanges ranges;
+  if (ports.everything) {
+    ranges.emplace_back(0, kKeyEnd - 1);
+    return ranges;
+  }
+  for (const PortRange& range : ports.ranges) {
+    if (range.first <= range.last) {
+      ranges.emplace_back(key_of(range.protocol, range.first), key_of(range.protocol, range.last));
     }
-    ranges_.push_back(std::move(ranges));
+  }
+  return ranges;
+}
+
+void Outcomes::forget(std::span<const PortsIndex> changed_ports) {
+  asked_ = Intern();
+  outcome_of_asked_.clear();
+  ranges_.resize(rules_.port_sets.size());
+  for (const PortsIndex ports : changed_ports) {
+    ranges_[ports] = ranges_of(rules_.port_sets[ports]);
   }
 }
 

@@ -24,6 +24,9 @@ class Outcomes {
   /// RuleSet::rules of one direction, ordered by tier, then by priority.
   std::uint32_t of(std::span<const std::uint32_t> rules, bool peer_is_node);
 
+  /// Rules have changed, or these port sets: nothing asked before holds. Lines and forks stay.
+  void forget(std::span<const PortsIndex> changed_ports);
+
   /// PortLines and Forks as words.
   [[nodiscard]] const Intern& lines() const { return lines_; }
   [[nodiscard]] const Intern& forks() const { return forks_; }
@@ -37,6 +40,7 @@ class Outcomes {
   /// Keys of a port set: sorted, disjoint, [first, last] of protocol << 16 | port.
   using KeyRanges = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 
+  static KeyRanges ranges_of(const PortSet& ports);
   std::uint32_t make(std::span<const std::uint32_t> rules, bool peer_is_node);
   void cut(std::span<const std::uint32_t> rules);
   /// Paints one tier's decisions on pieces that are still open; returns the rules after it.

@@ -5,11 +5,15 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "classifier/compiler/classes.h"
 #include "classifier/compiler/matrix.h"
+#include "classifier/compiler/permit_folder.h"
 #include "classifier/layout.h"
 #include "classifier/rule.h"
 
@@ -18,17 +22,22 @@ namespace portcullis::classifier {
 /// The permit parts of a table; all empty when they would be too large or classes too many.
 struct Permits {
   std::vector<std::uint32_t> rows;
-  std::vector<std::uint32_t> cells;
-  std::vector<std::uint32_t> lines;
+  std::span<const std::uint32_t> cells;  // The folder's.
+  std::span<const std::uint32_t> lines;  // The same.
   std::vector<std::uint32_t> defaults;
-  /// By Opening: the first class of that or a later opening as a destination.
-  std::array<std::uint32_t, 4> first_class{};
 
   [[nodiscard]] std::size_t bytes() const;
 };
 
 /// Numbers the classes anew, by opening as destinations, and folds the matrix, which holds both
-/// directions of those classes.
-Permits fold_permits(DefaultMode mode, Classes& classes, const Matrix& matrix);
+/// directions of those classes. With a reserve, some numbers of each opening stay free.
+/// Null: permits would be too large, or there are too many classes.
+std::unique_ptr<PermitFolder> fold_permits(DefaultMode mode,
+                                           Classes& classes,
+                                           const Matrix& matrix,
+                                           bool reserve);
+
+/// The parts as they are; of no folder: empty.
+Permits permits_of(const PermitFolder* folder, const Classes& classes);
 
 }  // namespace portcullis::classifier

@@ -96,6 +96,10 @@ void Regions::add_block(const Block& block, RegionRuns& runs) const {
   }
 }
 
+bool Regions::cut_at(const Prefix& prefix) const {
+  return std::ranges::binary_search(regions_, prefix, {}, &Region::prefix);
+}
+
 RegionIndex Regions::find(const Prefix& prefix) const {
   const auto found = std::ranges::lower_bound(regions_, prefix, {}, &Region::prefix);
   PORTCULLIS_CHECK(found != regions_.end() && found->prefix == prefix);

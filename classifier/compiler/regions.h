@@ -32,6 +32,8 @@ class Regions {
 
   /// In order of address, a prefix before those inside it.
   [[nodiscard]] std::span<const Region> all() const { return regions_; }
+  /// True when no region lies on both sides of the prefix's border.
+  [[nodiscard]] bool cut_at(const Prefix& prefix) const;
   [[nodiscard]] RegionIndex locate(const IpAddress& address) const;
 
   /// The regions that the union of blocks is made of. REQUIRES: their prefixes were cut at.

@@ -67,14 +67,22 @@ class ClassStage {
 
   /// The endpoint index of the node that an address is of or on, or kNoClass.
   static std::uint32_t node_of(const TableView& table, std::uint32_t address) {
+#if !defined(__SANITIZE_THREAD__)  // It knows no fences, and needs none: it sees atomic loads.
+    // The node was stored ahead of the class that led here.
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+#endif
     std::uint32_t slot = hash_v4(address) & table.owners_v4_mask;
-    while (table.owners_v4[slot].node != kNoClass && table.owners_v4[slot].address != address) {
+    while (true) {
+      const std::uint64_t owner = load_shared(&table.owners_v4[slot]);
+      const auto node = static_cast<std::uint32_t>(owner >> 32U);
+      if (node == kNoClass || static_cast<std::uint32_t>(owner) == address) {
+        return node;
+      }
       slot = (slot + 1) & table.owners_v4_mask;
     }
-    return table.owners_v4[slot].node;
   }
   static std::uint32_t node_of(const TableView& table, const decltype(Key6::src)& address) {
-    return host_v6(table, bytes_of(address)).node;
+    return static_cast<std::uint32_t>(host_v6(table, bytes_of(address)) >> 32U);
   }
 
   /// What a trie of 8 bits a level says of an address; node 0 is its root.
@@ -111,20 +119,47 @@ class ClassStage {
       const Lanes offset = K::add(K::load(addresses + i), to_offset);
       const Mask inside = K::less(offset, size);
       const Lanes byte = K::shift_left(K::select(inside, offset, K::splat(0)), table.entry_shift);
-      K::store(classes + i,
-               K::bit_and(K::gather_bytes(table.window_v4, byte), K::splat(table.entry_mask)));
+      K::store(classes + i, K::bit_and(gather_entries(table, byte), K::splat(table.entry_mask)));
       outside |= std::uint64_t{K::bits_of(K::mask_not(inside))} << i;
     }
     read_trie(table, addresses, outside, classes);
+  }
+
+  // While these parts are read, an update may store to them; see docs/table_format.md, Updates. An
+  // entry is loaded by one instruction, so it is the old or the new one. ThreadSanitizer wants to
+  // hear of it; where it watches, entries are loaded as what they are.
+
+  /// Two words that are written as one.
+  static std::uint64_t load_shared(const void* words) {
+    return __atomic_load_n(static_cast<const std::uint64_t*>(words), __ATOMIC_ACQUIRE);
+  }
+
+  static std::uint32_t load_entry(const TableView& table, const std::uint8_t* entry) {
+#if defined(__SANITIZE_THREAD__)
+    if (table.entry_shift == 1) {
+      return __atomic_load_n(reinterpret_cast<const std::uint16_t*>(entry), __ATOMIC_ACQUIRE);
+    }
+    return __atomic_load_n(reinterpret_cast<const std::uint32_t*>(entry), __ATOMIC_ACQUIRE);
+#else
+    std::uint32_t word = 0;
+    std::memcpy(&word, entry, sizeof(word));
+    return word & table.entry_mask;
+#endif
+  }
+
+  static Lanes gather_entries(const TableView& table, Lanes byte) {
+    if constexpr (K::kLanes == 1) {
+      return load_entry(table, table.window_v4 + byte);
+    } else {
+      return K::gather_bytes(table.window_v4, byte);
+    }
   }
 
   /// Entry4 number `index`.
   static std::uint32_t entry4(const TableView& table,
                               const std::uint8_t* entries,
                               std::uint32_t index) {
-    std::uint32_t word = 0;
-    std::memcpy(&word, entries + (std::size_t{index} << table.entry_shift), sizeof(word));
-    return word & table.entry_mask;
+    return load_entry(table, entries + (std::size_t{index} << table.entry_shift));
   }
 
   /// Classes of the addresses of the set bits. They are few, too few to fill vectors, and a
@@ -162,26 +197,28 @@ class ClassStage {
     return word;
   }
 
-  /// The slot that holds the address, or an empty one.
-  static const Host6& host_v6(const TableView& table, const std::uint8_t* address) {
+  /// Class and node, | node 32 | class 32 |, of the slot that holds the address, or of an empty
+  /// one.
+  static std::uint64_t host_v6(const TableView& table, const std::uint8_t* address) {
     const std::uint64_t high = read_word(address);
     const std::uint64_t low = read_word(address + 8);
     std::uint32_t slot = hash_v6(high, low) & table.hosts_v6_mask;
     while (true) {
       const Host6& host = table.hosts_v6[slot];
+      const std::uint64_t found = load_shared(&host.address_class);
       const std::uint8_t* bytes = bytes_of(host.address);
-      if (host.address_class == kNoClass ||
-          (read_word(bytes) == high && read_word(bytes + 8) == low)) {
-        return host;
+      if (static_cast<std::uint32_t>(found) == kNoClass ||
+          (load_shared(bytes) == high && load_shared(bytes + 8) == low)) {
+        return found;
       }
       slot = (slot + 1) & table.hosts_v6_mask;
     }
   }
 
   static std::uint32_t class_v6(const TableView& table, const std::uint8_t* address) {
-    const Host6& host = host_v6(table, address);
-    if (host.address_class != kNoClass) {
-      return host.address_class;
+    const auto found = static_cast<std::uint32_t>(host_v6(table, address));
+    if (found != kNoClass) {
+      return found;
     }
     return leaf_v6(table.nodes_v6, address);
   }

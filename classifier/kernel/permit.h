@@ -59,7 +59,9 @@ class PermitStage {
     Open open;
     for (std::size_t i = 0; i < n; i += K::kLanes) {
       const Lanes src = K::load(burst.src_class + i);
-      const Lanes dst = K::load(burst.dst_class + i);
+      // An address asked for twice has one class, even if that changed between the two.
+      const Mask same = K::equal(K::load(burst.src_mark + i), K::load(burst.dst_mark + i));
+      const Lanes dst = K::select(same, src, K::load(burst.dst_class + i));
       const Lanes row = K::gather(table.permit_rows, src);
       const Lanes place = K::add(K::bit_and(row, K::splat(kPermitBase)), dst);
       const Lanes cell = K::gather(table.permit_cells, place);
@@ -73,9 +75,7 @@ class PermitStage {
       const Mask dst_by_port =
           K::mask_and(dst_not_open, K::mask_not(K::less(dst, K::splat(table.first_by_port))));
       const Mask special = K::mask_or(dst_by_port, K::any(row, K::splat(kSourceSpecial)));
-      const Mask self =
-          K::mask_and(K::equal(K::load(burst.src_mark + i), K::load(burst.dst_mark + i)),
-                      K::any(row, K::splat(kPermitWorkload)));
+      const Mask self = K::mask_and(same, K::any(row, K::splat(kPermitWorkload)));
       const Mask defaulted = K::mask_and(missed, special);
       const Mask decided = K::mask_and(K::mask_and(missed, open_ends), K::mask_not(special));
       open.allowed |= std::uint64_t{K::bits_of(K::mask_or(self, decided))} << i;

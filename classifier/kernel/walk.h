@@ -39,8 +39,10 @@ class WalkStage {
     follow_lines(table, burst, n, egress);
     follow_lines(table, burst, n, ingress);
     for (std::size_t i = 0; i < n; ++i) {
+      // Either: while the address comes or goes, one end may have been looked up before that.
       const bool is_self = burst.src_mark[i] == burst.dst_mark[i] &&
-                           table.sources[burst.src_class[i]].is_workload != 0;
+                           (table.sources[burst.src_class[i]].is_workload |
+                            table.sources[burst.dst_class[i]].is_workload) != 0;
       verdicts[i].egress.bits = is_self ? kSelf : egress[i];
       verdicts[i].ingress.bits = is_self ? kSelf : ingress[i];
     }

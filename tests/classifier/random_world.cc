@@ -13,6 +13,16 @@ namespace {
 class WorldMaker {
  public:
   explicit WorldMaker(std::mt19937_64& random) : random_(random), wide_(chance(4)) {}
+  WorldMaker(std::mt19937_64& random, const RuleSet& rules)
+      : random_(random), wide_(chance(30)), rules_(rules) {}
+
+  RuleDelta delta() {
+    RuleDelta out;
+    for (unsigned i = chance(3) ? 1 + below(4) : 1; i > 0; --i) {
+      add_change(out);
+    }
+    return out;
+  }
 
   RuleSet make() {
     rules_.default_mode = chance(2) ? DefaultMode::deny : DefaultMode::kubernetes;
@@ -140,6 +150,136 @@ class WorldMaker {
             .ports = below(static_cast<unsigned>(rules_.port_sets.size()))};
   }
 
+  static unsigned size_of(const auto& list) { return static_cast<unsigned>(list.size()); }
+
+  /// What a cluster does most comes most often. Indices are those of the world with the changes so
+  /// far, which are not in rules_: only entries that were there before change twice.
+  void add_change(RuleDelta& out) {
+    switch (below(10)) {
+      case 0:
+      case 1:
+      case 2:
+        return change_endpoint(out);
+      case 3:
+      case 4:
+        return change_memberships(out);
+      case 5:
+        return change_set(out);
+      case 6:
+        if (chance(4)) {
+          return change_ground(out);
+        }
+        return change_ports(out);
+      default:
+        return change_rule(out);
+    }
+  }
+
+  /// An existing entry, or the next one if the delta has none yet.
+  template <typename T>
+  std::uint32_t place(const std::vector<Change<T>>& changes, const std::vector<T>& entries) {
+    const unsigned count = size_of(entries);
+    const bool appends = std::ranges::none_of(
+        changes, [&](const Change<T>& change) { return change.index >= count; });
+    return appends && (count == 0 || chance(3)) ? count : below(std::max(1U, count));
+  }
+
+  void change_endpoint(RuleDelta& out) {
+    const std::uint32_t index = place(out.endpoints, rules_.endpoints);
+    Endpoint endpoint;
+    if (index < rules_.endpoints.size()) {
+      endpoint = rules_.endpoints[index];
+      endpoint.addresses.clear();
+    }
+    if (index == rules_.endpoints.size() || chance(8)) {
+      endpoint.kind = chance(3) ? Endpoint::Kind::node : Endpoint::Kind::workload;
+      endpoint.node = rules_.endpoints.empty() ? kNoEndpoint : node_for(endpoint);
+    }
+    const auto owned = [&](const IpAddress& mine) {
+      const auto owns = [&](const Endpoint& other) {
+        return std::ranges::find(other.addresses, mine) != other.addresses.end();
+      };
+      return std::ranges::any_of(out.endpoints,
+                                 [&](const auto& change) { return owns(change.value); }) ||
+             std::ranges::any_of(rules_.endpoints, [&](const Endpoint& other) {
+               return &other - rules_.endpoints.data() != index && owns(other);
+             });
+    };
+    for (unsigned i = below(3); i > 0; --i) {
+      const IpAddress mine = address();
+      if (!owned(mine)) {
+        endpoint.addresses.push_back(mine);
+      }
+    }
+    if (!rules_.endpoints.empty() && chance(2)) {  // The labels of another.
+      const EndpointIndex model = below(size_of(rules_.endpoints));
+      for (SetIndex set = 0; set < rules_.sets.size(); ++set) {
+        const bool member = std::ranges::binary_search(rules_.sets[set].endpoints, model);
+        out.memberships.push_back({.set = set, .endpoint = index, .member = member});
+      }
+    }
+    out.endpoints.push_back({.index = index, .value = std::move(endpoint)});
+  }
+
+  void change_memberships(RuleDelta& out) {
+    if (rules_.endpoints.empty() || rules_.sets.empty()) {
+      return;
+    }
+    for (unsigned i = 1 + below(3); i > 0; --i) {
+      out.memberships.push_back({.set = below(size_of(rules_.sets)),
+                                 .endpoint = below(size_of(rules_.endpoints)),
+                                 .member = chance(2)});
+    }
+  }
+
+  void change_set(RuleDelta& out) {
+    const std::uint32_t index = place(out.sets, rules_.sets);
+    AddressSet value = set();
+    if (!chance(6)) {  // No new cuts of the address space.
+      value.blocks.clear();
+      if (!rules_.sets.empty() && chance(2)) {
+        value.blocks = rules_.sets[below(size_of(rules_.sets))].blocks;
+      }
+    }
+    out.sets.push_back({.index = index, .value = std::move(value)});
+  }
+
+  void change_ports(RuleDelta& out) {
+    const std::uint32_t index = place(out.port_sets, rules_.port_sets);
+    out.port_sets.push_back({.index = index, .value = ports()});
+  }
+
+  void change_rule(RuleDelta& out) {
+    if (chance(4)) {
+      change_set(out);
+    }
+    if (rules_.sets.empty() || rules_.port_sets.empty()) {
+      return;
+    }
+    const std::uint32_t index = place(out.rules, rules_.rules);
+    if (index < rules_.rules.size() && chance(2)) {
+      out.rules.push_back({.index = index, .value = {.action = Action::none}});
+      return;
+    }
+    Rule value = rule();
+    value.order = below(3);
+    if (!out.sets.empty() && chance(2)) {
+      value.subjects = out.sets.back().index;
+    }
+    if (!out.sets.empty() && chance(2)) {
+      value.peers = out.sets.back().index;
+    }
+    out.rules.push_back({.index = index, .value = value});
+  }
+
+  void change_ground(RuleDelta& out) {
+    if (chance(2)) {
+      out.default_mode = chance(2) ? DefaultMode::deny : DefaultMode::kubernetes;
+    } else {
+      out.pod_cidrs = {prefix()};
+    }
+  }
+
   std::mt19937_64& random_;
   bool wide_;
   RuleSet rules_;
@@ -156,6 +296,10 @@ std::vector<T> sorted_unique(std::vector<T> items) {
 
 RuleSet random_rules(std::mt19937_64& random) {
   return WorldMaker(random).make();
+}
+
+RuleDelta random_delta(const RuleSet& rules, std::mt19937_64& random) {
+  return WorldMaker(random, rules).delta();
 }
 
 std::vector<IpAddress> boundary_addresses(const RuleSet& rules, Family family) {

@@ -9,10 +9,14 @@
 
 #include "classifier/key.h"
 #include "classifier/rule.h"
+#include "classifier/rule_delta.h"
 
 namespace portcullis::classifier {
 
 RuleSet random_rules(std::mt19937_64& random);
+
+/// Pods that come, go and change their addresses or sets; rules, sets and ports that change.
+RuleDelta random_delta(const RuleSet& rules, std::mt19937_64& random);
 
 /// First and last address of every block and the addresses beside them, every endpoint's address;
 /// of one family, sorted.

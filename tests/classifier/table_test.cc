@@ -21,10 +21,11 @@ std::unique_ptr<const Table> small_table() {
 
 TEST(Table, LaysPartsOutOnCacheLines) {
   const auto table = small_table();
+  const auto bytes = table->bytes();
   Header header;
-  std::memcpy(&header, table->bytes().data(), sizeof(header));
+  std::memcpy(&header, bytes.data(), sizeof(header));
   EXPECT_EQ(header.magic, Header::kMagic);
-  EXPECT_EQ(header.total_bytes, table->bytes().size());
+  EXPECT_EQ(header.total_bytes, bytes.size());
   for (const PartPlace& place : header.parts) {
     EXPECT_EQ(place.offset % 64, 0U);
     EXPECT_LE(place.offset + place.bytes, header.total_bytes);
@@ -44,8 +45,21 @@ TEST(Table, SaysBeforehandWhatItWillTake) {
 TEST(Table, LeavesRoomForALineAndAnOutcomeBehindItsParts) {
   const auto table = Table::assemble({}, {});
   const std::byte* lines = reinterpret_cast<const std::byte*>(table->view().lines);
-  const std::byte* end = table->bytes().data() + table->bytes().size();
+  const std::byte* end =
+      table->parts()[0].bytes.get() - table->header().parts[0].offset + table->header().total_bytes;
   EXPECT_GE(end - lines, static_cast<std::ptrdiff_t>(sizeof(PortLine) + sizeof(std::uint32_t)));
+}
+
+TEST(Table, OfSharedPartsHasTheBytesOfOneInOnePiece) {
+  const auto table = small_table();
+  Table::Parts parts;
+  for (std::size_t i = 0; i < kPartCount; ++i) {
+    parts[i] = i % 2 == 0 ? table->parts()[i] : table->parts()[i].clone();
+  }
+  const auto shared = Table::share(table->header(), parts);
+  EXPECT_EQ(shared->bytes(), table->bytes());
+  EXPECT_EQ(shared->digest(), table->digest());
+  EXPECT_EQ(shared->sizes().total, table->sizes().total);
 }
 
 TEST(Table, IsNamedByItsBytes) {

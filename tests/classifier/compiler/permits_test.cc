@@ -14,6 +14,7 @@ namespace {
 
 struct Folded {
   Classes classes;
+  std::unique_ptr<PermitFolder> folder;
   Permits permits;
 };
 
@@ -22,8 +23,10 @@ Folded fold(const RuleSet& rules) {
   Matrix matrix(rules, std::size_t{1} << 30U);
   EXPECT_TRUE(matrix.add(Direction::egress, classes.half(Direction::egress)));
   EXPECT_TRUE(matrix.add(Direction::ingress, classes.half(Direction::ingress)));
-  Permits permits = fold_permits(rules.default_mode, classes, matrix);
-  return {.classes = std::move(classes), .permits = std::move(permits)};
+  auto folder = fold_permits(rules.default_mode, classes, matrix, false);
+  Permits permits = permits_of(folder.get(), classes);
+  return {
+      .classes = std::move(classes), .folder = std::move(folder), .permits = std::move(permits)};
 }
 
 std::size_t cells_of(const Permits& permits) {
@@ -64,8 +67,8 @@ TEST(Permits, NumberClassesByOpening) {
   cluster.allow_ingress(cluster.set({web}), cluster.everything(), cluster.ports({tcp_port(443)}));
   isolate(web);
   isolate(shut);
-  const auto [classes, permits] = fold(cluster.rules);
-  EXPECT_EQ(permits.first_class, (std::array<std::uint32_t, 4>{0, 1, 2, 3}));
+  const auto [classes, folder, permits] = fold(cluster.rules);
+  EXPECT_EQ(classes.first_class, (std::array<std::uint32_t, 4>{0, 1, 2, 3}));
   EXPECT_EQ(classes.addresses[shut].address_class, 0U);
   EXPECT_EQ(classes.addresses[web].address_class, 1U);
   EXPECT_EQ(classes.addresses[free].address_class, 2U);
@@ -83,7 +86,7 @@ TEST(Permits, TakeNoCellForWhatMostOfARowSays) {
   const auto metrics = cluster.ports({tcp_port(9090)});
   cluster.allow_ingress(pods, pods, metrics);
   cluster.allow_ingress(pods, pods, metrics).direction = Direction::egress;
-  const auto [classes, permits] = fold(cluster.rules);
+  const auto [classes, folder, permits] = fold(cluster.rules);
   EXPECT_LT(cells_of(permits), 1000U);  // Not the 10,000 pairs.
   const auto table = compile(cluster.rules);
   ASSERT_TRUE(table);
@@ -101,7 +104,7 @@ TEST(Permits, TakeNoCellsForTransit) {
                           cluster.set({}, {{.cidr = cidr}}),
                           cluster.ports({tcp_port(i & 0xffffU)}));
   }
-  const auto [classes, permits] = fold(cluster.rules);
+  const auto [classes, folder, permits] = fold(cluster.rules);
   EXPECT_GT(classes.classes.size(), 100U);
   EXPECT_LT(cells_of(permits), 200U);
   const auto table = compile(cluster.rules);

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+// PermitFolder: folds the rows of both directions, class by class, and lays them into a comb. It
+// goes on from there: rows and classes may change, and only the sources they touch fold again.
+// Thread: one.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "classifier/compiler/classes.h"
+#include "classifier/compiler/comb.h"
+#include "classifier/compiler/matrix.h"
+#include "classifier/compiler/permit_lines.h"
+#include "classifier/layout.h"
+#include "classifier/rule.h"
+
+namespace portcullis::classifier {
+
+class PermitFolder {
+ public:
+  /// REQUIRES: `matrix` outlives this and has kept its rows.
+  PermitFolder(DefaultMode mode, const Matrix& matrix, const Classes& classes);
+
+  /// Of a class as a destination.
+  [[nodiscard]] Opening opening_of(const ClassRoles& roles) const;
+
+  // Changes, to be followed by fold(): rows first, then columns; then classes leave with the roles
+  // they had and come, or come back, with those they have.
+  void unlist(std::uint32_t number, const ClassRoles& roles);
+  void list(std::uint32_t number, const ClassRoles& roles);
+  void set_row(Direction direction, std::uint32_t row, const SparseRow& sparse);
+  /// The columns there are: rows that mostly deviate from cell 0 change with their number.
+  void set_column_count(Direction direction, std::size_t count, const Matrix& matrix);
+
+  /// Classes that have this row.
+  [[nodiscard]] std::span<const std::uint32_t> classes_of_row(Direction direction,
+                                                              std::uint32_t row) const;
+
+  /// Folds what changed; false when there are too many cells, lines or pairs of classes.
+  bool fold(const Classes& classes);
+
+  [[nodiscard]] const std::vector<std::uint32_t>& cells() const { return cells_; }
+  [[nodiscard]] const std::vector<std::uint32_t>& lines() const { return lines_.words(); }
+  [[nodiscard]] std::vector<std::uint32_t> rows(const Classes& classes) const;
+  [[nodiscard]] std::vector<std::uint32_t> defaults(const Classes& classes) const;
+  /// Rows folded by the last fold().
+  [[nodiscard]] std::size_t folded() const { return folded_; }
+  /// Cells that the last fold() took out.
+  [[nodiscard]] std::size_t freed() const { return freed_; }
+
+ private:
+  static constexpr std::uint32_t kUnset = 0xffff'ffffU;
+
+  /// A cell of one direction that differs from what most of its row says.
+  struct Deviation {
+    std::uint32_t at = 0;  // A column; in by_column, a row.
+    std::uint32_t line = 0;
+    friend bool operator==(const Deviation&, const Deviation&) = default;
+  };
+  using Deviations = std::vector<Deviation>;
+
+  /// One direction with lines for outcomes.
+  struct Side {
+    std::size_t column_count = 0;
+    std::vector<std::uint32_t> defaults;  // By row: the line of most columns.
+    std::vector<Deviations> deviations;   // By row, ascending.
+    std::vector<Deviations> by_column;    // The same by column, in no order.
+    std::vector<bool> inverted;           // By row: cell 0 is no default.
+    std::vector<std::vector<std::uint32_t>> classes_of_row;
+    std::vector<std::vector<std::uint32_t>> classes_of_column;
+  };
+
+  /// Destination << 16 | line, ascending.
+  using Cells = std::vector<std::uint32_t>;
+  struct Row {
+    Cells cells;
+    std::uint64_t hash = 0;
+    std::uint32_t base = kUnset;  // kUnset: not laid out yet.
+    std::uint32_t users = 0;
+  };
+
+  [[nodiscard]] Side& side(Direction direction) {
+    return sides_[static_cast<std::size_t>(direction)];
+  }
+  [[nodiscard]] const Side& side(Direction direction) const {
+    return sides_[static_cast<std::size_t>(direction)];
+  }
+  void replace_deviations(Direction direction, std::uint32_t row, Deviations deviations);
+  void touch(std::span<const std::uint32_t> classes);
+  /// Classes that have, or may have, a cell for a destination of these roles.
+  void touch_sources_of(const ClassRoles& roles);
+  void touch_changed(const Classes& classes);
+  void assign(std::uint32_t number, std::uint32_t row);
+  [[nodiscard]] Cells fold_row(const Classes& classes, const ClassRoles& source);
+  void deviate(std::uint32_t destination);
+  [[nodiscard]] std::uint32_t default_line(const ClassRoles& source, const ClassRoles& destination);
+  std::uint32_t row_of(Cells cells);
+  void free_unused();
+  void lay_out(std::size_t class_count);
+
+  bool transit_denied_;
+  PermitLines lines_;
+  std::array<Side, 2> sides_;  // By Direction.
+
+  std::vector<Row> rows_;  // Row 0 has no cells.
+  std::unordered_multimap<std::uint64_t, std::uint32_t> row_at_;
+  std::vector<std::uint32_t> row_of_class_;
+  std::vector<std::uint32_t> unlaid_;
+  Comb comb_;
+  std::vector<std::uint32_t> cells_;
+  std::size_t cell_count_ = 0;
+  std::size_t pairs_ = 0;
+  std::size_t folded_ = 0;
+  std::size_t freed_ = 0;
+
+  std::vector<std::uint32_t> listed_;        // Since the last fold.
+  std::vector<std::uint32_t> new_defaults_;  // Rows of ingress, since the last fold.
+  std::vector<std::uint32_t> unused_;        // Rows that lost a user.
+  std::vector<bool> is_listed_;              // By class.
+  std::vector<bool> is_touched_;             // By class.
+  std::vector<std::uint32_t> touched_;
+
+  // Room for one row.
+  std::vector<std::uint32_t> egress_line_;   // By destination, where it deviates.
+  std::vector<std::uint32_t> ingress_line_;  // The same.
+  std::vector<std::uint32_t> deviating_;
+};
+
+}  // namespace portcullis::classifier
