@@ -38,7 +38,7 @@ constexpr std::array<Plan, 4> kPlans{{
     {"1k", 1'000, 100, 500, 0, true},
     {"10k", 10'000, 1'000, 500, 0, true},
     {"100k", 100'000, 10'000, 100, kGigabyte, true},
-    {"1m", 1'000'000, 100'000, 10, 12 * kGigabyte, false},
+    {"1m", 1'000'000, 100'000, 10, 16 * kGigabyte, false},
 }};
 
 constexpr double kMegabyte = 1e6;
