@@ -98,8 +98,8 @@ Result<void> start_eal_once() {
 }
 
 const Result<void>& start_eal() {
-  static const Result<void> started = start_eal_once();
-  return started;
+  static const Result<void> kStarted = start_eal_once();
+  return kStarted;
 }
 
 std::size_t heap_bytes() {

@@ -116,9 +116,9 @@ Entry make_reference(const RuleSet& rules, EndpointIndex node) {
     return answer_of((verdict.egress.allowed() || !judged(flow.src)) &&
                      (verdict.ingress.allowed() || !judged(flow.dst)));
   };
-  return {.name = "reference",
-          .contestant = one_by_one(rules.rules.size(), ask),
-          .build_ms = watch.milliseconds()};
+  const double build_ms = watch.milliseconds();
+  auto contestant = one_by_one(rules.rules.size(), ask);
+  return {.name = "reference", .contestant = std::move(contestant), .build_ms = build_ms};
 }
 
 Entry make_linear(const RuleLists& lists) {

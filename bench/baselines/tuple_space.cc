@@ -98,7 +98,7 @@ Key4 first_key(const FilterRule& rule) {
 class Space {
  public:
   /// `rules` in any order.
-  explicit Space(std::vector<const ListedRule*> rules) {
+  explicit Space(const std::vector<const ListedRule*>& rules) {
     std::map<Mask, std::vector<const ListedRule*>> by_mask;
     for (const ListedRule* rule : rules) {
       by_mask[mask_of(rule->rule)].push_back(rule);
@@ -184,7 +184,7 @@ class TupleSpace : public Contestant {
           members.push_back(&rule);
         }
       }
-      spaces_.emplace_back(std::move(members));
+      spaces_.emplace_back(members);
     }
   }
 

@@ -84,8 +84,8 @@ double share(const FilterSet& filters, Holds holds) {
 
 TEST(MakeFilters, LooksLikeTheSamples) {
   const std::filesystem::path root = std::getenv("SOURCE_ROOT");
-  for (const auto& [kind, name] : {std::pair{FilterKind::acl, "acl1_1k.rules.gz"},
-                                   std::pair{FilterKind::fw, "fw1_58k.rules.gz"}}) {
+  for (const FilterKind kind : {FilterKind::acl, FilterKind::fw}) {
+    const char* name = kind == FilterKind::acl ? "acl1_1k.rules.gz" : "fw1_58k.rules.gz";
     const auto sample = load_filters(root / "bench/rules" / name);
     ASSERT_TRUE(sample) << to_string(sample.error());
     const FilterSet made = make_filters({.kind = kind, .rules = 10'000});
