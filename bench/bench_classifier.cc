@@ -22,6 +22,9 @@ Result<void> run(const Options& options) {
                                         pin_to_core(),
                                         to_string(classifier::current_isa()));
   Report report(where, options.quick ? "quick" : "full", options.seed);
+  if (options.json) {
+    PORTCULLIS_TRY_VOID(report.write_json(*options.json));  // Better now than when all is done.
+  }
   if (options.policies) {
     PORTCULLIS_TRY_VOID(run_policies(options, report));
   }

@@ -296,6 +296,11 @@ bool wanted(const Options& options, const Plan& plan) {
 }  // namespace
 
 Result<void> run_policies(const Options& options, Report& report) {
+  for (const std::string& name : options.worlds) {
+    if (std::ranges::find(kPlans, name, &Plan::name) == kPlans.end()) {
+      return fail(fmt::format("there is no world {}", name));
+    }
+  }
   if (options.quick) {
     report.note(fmt::format(
         "a quick run leaves out: the world of 1m pods, rivals that want more than {} plain rules, "

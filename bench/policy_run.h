@@ -8,7 +8,8 @@
 
 namespace portcullis::bench {
 
-/// Errors: contestants that do not agree about a key; a world that cannot be compiled.
+/// Errors: contestants that do not agree about a key; a world that cannot be compiled, or that the
+/// options name and is not there.
 Result<void> run_policies(const Options& options, Report& report);
 
 }  // namespace portcullis::bench
