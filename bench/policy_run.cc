@@ -11,6 +11,7 @@
 #include "bench/baselines/acl.h"
 #include "bench/baselines/exact_hash.h"
 #include "bench/baselines/expand.h"
+#include "bench/baselines/fold.h"
 #include "bench/baselines/ours.h"
 #include "bench/baselines/tuple_space.h"
 #include "bench/corpus.h"
@@ -127,27 +128,36 @@ class PolicyRun {
   /// The rivals that want plain rules, where there are not too many.
   void add_expanded() {
     const std::size_t count = expanded_count(world_);
-    const auto leave_out = [&](const char* name, const std::string& why) {
-      rows_.push_back({.contestant = name, .absent = fmt::format("{} rules: {}", count, why)});
-    };
     if (count > (options_.quick ? kRulesMaxQuick : kRulesMax)) {
       const char* why = count > kRulesMax ? "not buildable" : "only in the full run";
-      leave_out("rte_acl", why);
-      leave_out("tuple space", why);
+      for (const char* name : {"rte_acl", "folded rte_acl", "tuple space"}) {
+        leave_out(name, count, why);
+      }
       return;
     }
     const RuleLists lists = expand(world_);
     entries_.push_back(make_tuple_space(lists));
+    add_acl("", lists);
+    add_acl("folded ", fold(world_));
+  }
+
+  void add_acl(const std::string& prefix, const RuleLists& lists) {
+    const std::size_t count = lists.rules.size();
     if (acl_build_bytes(count) > available_bytes()) {
-      leave_out("rte_acl", "more memory than there is");
+      leave_out(prefix + "rte_acl", count, "more memory than there is");
       return;
     }
     auto acl = make_acl(lists);
-    if (acl) {
-      entries_.push_back(*std::move(acl));
-    } else {
-      leave_out("rte_acl", to_string(acl.error()));
+    if (!acl) {
+      leave_out(prefix + "rte_acl", count, to_string(acl.error()));
+      return;
     }
+    acl->name = prefix + acl->name;
+    entries_.push_back(*std::move(acl));
+  }
+
+  void leave_out(const std::string& name, std::size_t rules, const std::string& why) {
+    rows_.push_back({.contestant = name, .absent = fmt::format("{} rules: {}", rules, why)});
   }
 
   /// The mixed trace first: figures are about it.
@@ -206,6 +216,9 @@ class PolicyRun {
       } else {
         report_.measured(ratio, permits / acl, "ratio");
       }
+    }
+    if (const double folded = mixed_rate("folded rte_acl"); folded > 0) {
+      report_.measured(fmt::format("lookup_{}_vs_acl_folded", name), permits / folded, "ratio");
     }
     const double table_mb = static_cast<double>(table_->sizes().total) / kMegabyte;
     if (plan_.pods == 100'000) {

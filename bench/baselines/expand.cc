@@ -134,6 +134,12 @@ class Expander {
 
 }  // namespace
 
+std::vector<Prefix> without_exceptions(const Block& block) {
+  std::vector<Prefix> out;
+  subtract(block.cidr, block.except, 0, out);
+  return out;
+}
+
 RuleLists expand(const World& world, const Expansion& expansion) {
   RuleLists lists{.lists = 2, .unmatched = kAnswerAllow};
   Expander(world, expansion).each([&](const ListedRule& rule) { lists.rules.push_back(rule); });

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "bench/baselines/contestant.h"
 #include "bench/corpus.h"
@@ -25,6 +26,9 @@ struct Expansion {
 /// REQUIRES: a world of make_world(): one tier, default mode kubernetes, IPv4, and no rule that
 /// allows comes after one that denies the same subject.
 RuleLists expand(const World& world, const Expansion& expansion = {});
+
+/// A block less its exceptions, as prefixes.
+std::vector<Prefix> without_exceptions(const classifier::Block& block);
 
 /// How many rules expand() would make, without making them.
 std::size_t expanded_count(const World& world, const Expansion& expansion = {});

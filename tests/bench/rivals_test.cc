@@ -8,6 +8,7 @@
 #include "bench/baselines/acl.h"
 #include "bench/baselines/exact_hash.h"
 #include "bench/baselines/expand.h"
+#include "bench/baselines/fold.h"
 #include "bench/baselines/ours.h"
 #include "bench/baselines/tuple_space.h"
 #include "bench/corpus.h"
@@ -34,6 +35,9 @@ TEST(Rivals, AgreeOnAPolicyWorld) {
   auto acl = make_acl(lists);
   ASSERT_TRUE(acl) << to_string(acl.error());
   entries.push_back(*std::move(acl));
+  const RuleLists folded = fold(world);
+  EXPECT_LT(folded.rules.size(), lists.rules.size());
+  entries.push_back(make_tuple_space(folded));
   for (const TraceKind kind : {TraceKind::mixed, TraceKind::denied}) {
     const auto agreed = agree(
         "a small world", entries, {make_trace(world, **table, kind), 2000, 262'144, kAnswerAllow});
