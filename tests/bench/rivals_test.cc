@@ -40,7 +40,7 @@ TEST(Rivals, AgreeOnAPolicyWorld) {
   entries.push_back(make_tuple_space(folded));
   for (const TraceKind kind : {TraceKind::mixed, TraceKind::denied}) {
     const auto agreed = agree(
-        "a small world", entries, {make_trace(world, **table, kind), 2000, 262'144, kAnswerAllow});
+        "a small world", entries, {make_trace(world, **table, kind), 500, 262'144, kAnswerAllow});
     EXPECT_TRUE(agreed) << to_string(agreed.error());
   }
 }
