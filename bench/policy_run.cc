@@ -70,7 +70,11 @@ class PolicyRun {
     const std::vector<Key4>& mixed = all.front().keys;
     add_ours();
     entries_.push_back(make_reference(world_.rules));
-    entries_.push_back(make_exact_hash(world_));
+    if (auto made = make_exact_hash(world_)) {
+      entries_.push_back(*std::move(made));
+    } else {
+      rows_.push_back({.contestant = "identity hash", .absent = made.error().message});
+    }
     add_expanded();
     PORTCULLIS_TRY_VOID(
         agree(plan_.name, entries_, {.keys = mixed, .sample = plan_.sample, .bits = kAnswerAllow}));

@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "bench/baselines/expand.h"
 #include "bench/baselines/slot_table.h"
 #include "bench/measure.h"
@@ -178,7 +180,8 @@ class Labeller {
 
 class ExactHash : public Contestant {
  public:
-  explicit ExactHash(const RuleSet& rules) {
+  /// Errors: more tuples than there is memory for.
+  Result<void> build(const RuleSet& rules) {
     Labeller labeller(rules);
     std::vector<std::vector<Identity>> members;
     std::set<std::uint8_t, std::greater<>> lengths;
@@ -191,9 +194,16 @@ class ExactHash : public Contestant {
     for (auto& subjects : subjects_) {
       subjects.resize(identities_);
     }
+    // A slot is at most twice what a tuple needs, of a power of two, and grows beside its old self.
+    constexpr std::size_t kBytesPerTuple = 6 * sizeof(TupleSlot);
+    const std::size_t tuples = count_tuples(rules, members);
+    if (tuples * kBytesPerTuple > available_bytes()) {
+      return fail(fmt::format("{} tuples: more memory than there is", tuples));
+    }
     for (const Rule& rule : rules.rules) {
       add_rule(rule, members, rules.port_sets[rule.ports]);
     }
+    return {};
   }
 
   [[nodiscard]] Facts facts() const override {
@@ -215,6 +225,21 @@ class ExactHash : public Contestant {
   }
 
  private:
+  /// Those that several rules allow are counted several times.
+  static std::size_t count_tuples(const RuleSet& rules,
+                                  const std::vector<std::vector<Identity>>& members) {
+    std::size_t count = 0;
+    for (const Rule& rule : rules.rules) {
+      std::size_t blocks = rules.port_sets[rule.ports].everything ? 1 : 0;
+      for (const PortRange& range : rules.port_sets[rule.ports].ranges) {
+        each_block(range, [&](std::uint8_t, unsigned, std::uint32_t) { ++blocks; });
+      }
+      // Nothing is a member of a set of everything: rules that deny have no tuples.
+      count += members[rule.subjects].size() * members[rule.peers].size() * blocks;
+    }
+    return count;
+  }
+
   void add_rule(const Rule& rule,
                 const std::vector<std::vector<Identity>>& members,
                 const PortSet& ports) {
@@ -298,11 +323,12 @@ class ExactHash : public Contestant {
 
 }  // namespace
 
-Entry make_exact_hash(const World& world) {
+Result<Entry> make_exact_hash(const World& world) {
   const Stopwatch watch;
-  auto contestant = std::make_unique<ExactHash>(world.rules);
+  auto contestant = std::make_unique<ExactHash>();
+  PORTCULLIS_TRY_VOID(contestant->build(world.rules));
   const double build_ms = watch.milliseconds();
-  return {.name = "identity hash", .contestant = std::move(contestant), .build_ms = build_ms};
+  return Entry{.name = "identity hash", .contestant = std::move(contestant), .build_ms = build_ms};
 }
 
 }  // namespace portcullis::bench

@@ -12,6 +12,7 @@ namespace portcullis::bench {
 /// and a lookup asks for the block of each size that the subject's policies use, the whole
 /// protocol set last. Answers as expand() has them.
 /// REQUIRES: a world as expand() wants it.
-Entry make_exact_hash(const World& world);
+/// Errors: more tuples than there is memory for.
+Result<Entry> make_exact_hash(const World& world);
 
 }  // namespace portcullis::bench

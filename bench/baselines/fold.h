@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Policies as plain 5-tuple rules once more, but with both directions folded into one list: the
-// best that a classifier which knows no sets can be given.
+// Policies as plain 5-tuple rules once more, but with both directions folded into one list: half
+// the rules and one answer for a classifier that knows no sets.
 #pragma once
 
 #include "bench/baselines/contestant.h"

@@ -30,7 +30,7 @@ TEST(Rivals, AgreeOnAPolicyWorld) {
   entries.push_back(make_permit(**table, Isa::scalar));
   entries.push_back(make_lookup(**table, Isa::scalar));
   entries.push_back(make_linear(lists));
-  entries.push_back(make_exact_hash(world));
+  entries.push_back(make_exact_hash(world).value());
   entries.push_back(make_tuple_space(lists));
   auto acl = make_acl(lists);
   ASSERT_TRUE(acl) << to_string(acl.error());
