@@ -10,7 +10,7 @@ namespace {
 
 using namespace classifier;
 
-constexpr std::uint32_t kPodNetwork = 0x0a00'0000;   // 10.0.0.0/12: a /24 a node.
+constexpr std::uint32_t kPodNetwork = 0x0a00'0000;   // 10.0.0.0/12 or /8: a /24 a node.
 constexpr std::uint32_t kNodeNetwork = 0xac10'0000;  // 172.16.0.0/16: the nodes themselves.
 constexpr unsigned kPodsPerNode = 80;
 constexpr unsigned kPodsPerNodeMax = 110;
@@ -24,7 +24,7 @@ class WorldMaker {
   World make() {
     world_.shape = shape_;
     world_.rules.default_mode = DefaultMode::kubernetes;
-    world_.rules.pod_cidrs = {prefix_of(IpAddress::from_v4(kPodNetwork), 12)};
+    world_.rules.pod_cidrs = {prefix_of(IpAddress::from_v4(kPodNetwork), pod_network_length())};
     world_.namespaces = std::min<std::size_t>(200, std::max<std::size_t>(5, shape_.pods / 50));
     add_apps();
     add_endpoints();
@@ -43,6 +43,12 @@ class WorldMaker {
     EndpointIndex first = 0;  // Pods are numbered by app, apps by namespace.
     std::size_t replicas = 0;
   };
+
+  [[nodiscard]] std::size_t nodes() const {
+    return (shape_.pods + kPodsPerNode - 1) / kPodsPerNode;
+  }
+  /// A /12 has /24s for 4,096 nodes.
+  [[nodiscard]] unsigned pod_network_length() const { return nodes() <= 4096 ? 12 : 8; }
 
   std::size_t below(std::size_t end) { return random_() % end; }
   bool percent(unsigned share) { return below(100) < share; }
@@ -68,19 +74,18 @@ class WorldMaker {
   }
 
   void add_endpoints() {
-    const std::size_t nodes = (shape_.pods + kPodsPerNode - 1) / kPodsPerNode;
-    std::vector<unsigned> pods_on(nodes);
+    std::vector<unsigned> pods_on(nodes());
     for (std::size_t pod = 0; pod < shape_.pods; ++pod) {
-      std::size_t node = below(nodes);
+      std::size_t node = below(pods_on.size());
       while (pods_on[node] == kPodsPerNodeMax) {
-        node = below(nodes);
+        node = below(pods_on.size());
       }
       const auto host = static_cast<std::uint32_t>(node * 256 + 2 + pods_on[node]++);
       world_.rules.endpoints.push_back({.kind = Endpoint::Kind::workload,
                                         .node = static_cast<EndpointIndex>(shape_.pods + node),
                                         .addresses = {IpAddress::from_v4(kPodNetwork + host)}});
     }
-    for (std::size_t node = 0; node < nodes; ++node) {
+    for (std::size_t node = 0; node < pods_on.size(); ++node) {
       world_.rules.endpoints.push_back(
           {.kind = Endpoint::Kind::node,
            .addresses = {IpAddress::from_v4(kNodeNetwork + static_cast<std::uint32_t>(node))}});

@@ -32,14 +32,22 @@ struct World {
 /// do not aggregate, policies that select one app each; as `lower` would write them.
 World make_world(const Shape& shape);
 
-enum class TraceKind : std::uint8_t { mixed, allowed, skewed };
+enum class TraceKind : std::uint8_t { mixed, allowed, skewed, uniform, denied };
 const char* to_string(TraceKind kind);
 
 /// mixed: half allowed flows, 40 % random pod pairs, 10 % random outside addresses.
 /// allowed: allowed flows only. skewed: 65,536 flows of the mixed trace drawn by Zipf 1.1.
+/// uniform: random pod pairs, each pod as likely. denied: those of them that miss every rule that
+/// could let them through.
 /// Shapes: 262,144 keys. `table` is asked which flows are allowed.
 std::vector<classifier::Key4> make_trace(const World& world,
                                          const classifier::Table& table,
                                          TraceKind kind);
+
+/// `count` flows as the mixed trace has them that begin or end at a pod of this node.
+std::vector<classifier::Key4> make_node_trace(const World& world,
+                                              const classifier::Table& table,
+                                              classifier::EndpointIndex node,
+                                              std::size_t count);
 
 }  // namespace portcullis::bench

@@ -70,6 +70,22 @@ TEST(Update, WritesAPodOfKnownLabelsInPlace) {
   EXPECT_FALSE(allowed(updater, "fd00::9", "fd00::2", 80));
 }
 
+TEST(Update, KeepsStaticRulesUnderTheirNewIds) {
+  Shop shop;
+  shop.cluster.rules.static_rules = {{.dst = block("10.0.0.1/32"),
+                                      .protocol = kProtocolTcp,
+                                      .dst_ports = {22, 22},
+                                      .action = Action::allow}};
+  auto updater = Updater::start(shop.cluster.rules).value();
+  EXPECT_TRUE(allowed(updater, "192.0.2.1", "10.0.0.1", 22));
+  Rule more = updater.rules().rules[0];
+  more.order = 7;
+  const auto next = static_cast<std::uint32_t>(updater.rules().rules.size());
+  ASSERT_TRUE(updater.update({.rules = {{.index = next, .value = more}}}));
+  EXPECT_TRUE(allowed(updater, "192.0.2.1", "10.0.0.1", 22));
+  EXPECT_FALSE(allowed(updater, "192.0.2.1", "10.0.0.1", 23));
+}
+
 TEST(Update, ChangesSeveralAddressesInPartsOfItsOwn) {
   Shop shop;
   auto updater = Updater::start(shop.cluster.rules).value();
