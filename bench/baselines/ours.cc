@@ -91,8 +91,8 @@ class OursFilter : public Contestant {
     lookup(*table_, keys_.subspan(first, count), std::span(verdicts_).first(count));
   }
   [[nodiscard]] std::uint32_t answer(std::size_t i) const override {
-    const RuleId rule = verdicts_[i].ingress.rule();
-    return is_builtin(rule) ? 0 : static_cast<std::uint32_t>(rule_index(rule) + 1);
+    const Decision decision = verdicts_[i].ingress;
+    return decision.allowed() ? static_cast<std::uint32_t>(rule_index(decision.rule()) + 1) : 0;
   }
 
  private:
@@ -175,6 +175,8 @@ Result<Entry> make_ours(const FilterSet& filters) {
     }
     rules.static_rules.push_back(rule);
   }
+  // What no filter holds is denied here and now: there are no policies that it could be left to.
+  rules.static_rules.push_back({.action = Action::deny});
   const Stopwatch watch;
   PORTCULLIS_TRY(auto table, compile(rules));
   const double build_ms = watch.milliseconds();
