@@ -150,10 +150,11 @@ bool FilterCompiler::make_one_product(const Rectangles& rules, RuleLists& lists)
     return false;
   }
   auto product = make_product(rules, points(), lists, kOneProductListBytes);
-  if (product) {
-    products_.push_back(*std::move(product));
+  if (!product) {
+    return false;
   }
-  return product.has_value();
+  products_.push_back(*std::move(product));
+  return true;
 }
 
 /// By how wide their ends are: a rule with one wide end would, in a product with rules of the other

@@ -17,7 +17,8 @@ constexpr std::size_t kByteValues = 256;
 constexpr std::uint32_t kNoNumber = 0xffff'ffffU;
 
 constexpr bool is_icmp(std::optional<std::uint8_t> protocol) {
-  return protocol == kProtocolIcmp || protocol == kProtocolIcmpv6;
+  const std::uint8_t number = protocol.value_or(0);
+  return number == kProtocolIcmp || number == kProtocolIcmpv6;
 }
 
 void cut(std::set<std::uint32_t>& cuts, const Interval& interval) {
