@@ -92,30 +92,8 @@ void PermitFolder::set_row(Direction direction, std::uint32_t row, const SparseR
     here.defaults[row] = kLineEverything;
     return;
   }
-  std::vector<std::uint32_t> lines;
-  for (const std::uint32_t outcome : sparse.outcomes) {
-    lines.push_back(lines_.line_of(outcome));
-  }
+  const std::vector<std::uint32_t> lines = lines_of(sparse);
   const std::uint32_t usual = commonest_line(sparse, here.column_count, lines);
-  Deviations deviations;
-  auto cell = sparse.cells.begin();
-  here.inverted[row] = lines[0] != usual;
-  if (here.inverted[row]) {
-    for (std::uint32_t column = 0; column < here.column_count; ++column) {
-      const bool listed = cell != sparse.cells.end() && cell->column == column;
-      const std::uint32_t line = lines[listed ? cell->number : 0];
-      cell += listed ? 1 : 0;
-      if (line != usual) {
-        deviations.push_back({.at = column, .line = line});
-      }
-    }
-  } else {
-    for (; cell != sparse.cells.end(); ++cell) {
-      if (lines[cell->number] != usual) {
-        deviations.push_back({.at = cell->column, .line = lines[cell->number]});
-      }
-    }
-  }
   if (here.defaults[row] != usual) {
     here.defaults[row] = usual;
     if (direction == Direction::egress) {
@@ -124,9 +102,47 @@ void PermitFolder::set_row(Direction direction, std::uint32_t row, const SparseR
       new_defaults_.push_back(row);
     }
   }
-  replace_deviations(direction, row, std::move(deviations));
+  here.inverted[row] = lines[0] != usual;
+  replace_deviations(direction, row, deviations_of(direction, row, sparse, lines));
 }
 
+std::vector<std::uint32_t> PermitFolder::lines_of(const SparseRow& sparse) {
+  std::vector<std::uint32_t> lines;
+  for (const std::uint32_t outcome : sparse.outcomes) {
+    lines.push_back(lines_.line_of(outcome));
+  }
+  return lines;
+}
+
+/// From the row's default, ascending. `lines` are those of its outcomes by number.
+PermitFolder::Deviations PermitFolder::deviations_of(Direction direction,
+                                                     std::uint32_t row,
+                                                     const SparseRow& sparse,
+                                                     std::span<const std::uint32_t> lines) const {
+  const Side& here = side(direction);
+  const std::uint32_t usual = here.defaults[row];
+  Deviations deviations;
+  auto cell = sparse.cells.begin();
+  if (!here.inverted[row]) {
+    for (; cell != sparse.cells.end(); ++cell) {
+      if (lines[cell->number] != usual) {
+        deviations.push_back({.at = cell->column, .line = lines[cell->number]});
+      }
+    }
+    return deviations;
+  }
+  for (std::uint32_t column = 0; column < here.column_count; ++column) {
+    const bool listed = cell != sparse.cells.end() && cell->column == column;
+    const std::uint32_t line = lines[listed ? cell->number : 0];
+    cell += listed ? 1 : 0;
+    if (line != usual) {
+      deviations.push_back({.at = column, .line = line});
+    }
+  }
+  return deviations;
+}
+
+/// Defaults stay, whatever most columns say now: numbers of classes follow from them.
 void PermitFolder::set_column_count(Direction direction, std::size_t count, const Matrix& matrix) {
   Side& here = side(direction);
   if (here.column_count == count) {
@@ -135,7 +151,8 @@ void PermitFolder::set_column_count(Direction direction, std::size_t count, cons
   here.column_count = count;
   for (std::uint32_t row = 0; row < here.inverted.size(); ++row) {
     if (here.inverted[row]) {
-      set_row(direction, row, (*matrix.rows(direction))[row]);
+      const SparseRow& sparse = (*matrix.rows(direction))[row];
+      replace_deviations(direction, row, deviations_of(direction, row, sparse, lines_of(sparse)));
     }
   }
 }

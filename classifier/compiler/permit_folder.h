@@ -28,13 +28,14 @@ class PermitFolder {
   /// Of a class as a destination.
   [[nodiscard]] Opening opening_of(const ClassRoles& roles) const;
 
-  // Changes, to be followed by fold(): rows first, then columns; then classes leave with the roles
+  // Changes, to be followed by fold(): columns first, then rows; then classes leave with the roles
   // they had and come, or come back, with those they have.
+
+  /// How many columns there are: rows that mostly deviate from cell 0 change with their number.
+  void set_column_count(Direction direction, std::size_t count, const Matrix& matrix);
+  void set_row(Direction direction, std::uint32_t row, const SparseRow& sparse);
   void unlist(std::uint32_t number, const ClassRoles& roles);
   void list(std::uint32_t number, const ClassRoles& roles);
-  void set_row(Direction direction, std::uint32_t row, const SparseRow& sparse);
-  /// The columns there are: rows that mostly deviate from cell 0 change with their number.
-  void set_column_count(Direction direction, std::size_t count, const Matrix& matrix);
 
   /// Classes that have this row.
   [[nodiscard]] std::span<const std::uint32_t> classes_of_row(Direction direction,
@@ -89,6 +90,11 @@ class PermitFolder {
   [[nodiscard]] const Side& side(Direction direction) const {
     return sides_[static_cast<std::size_t>(direction)];
   }
+  [[nodiscard]] std::vector<std::uint32_t> lines_of(const SparseRow& sparse);
+  [[nodiscard]] Deviations deviations_of(Direction direction,
+                                         std::uint32_t row,
+                                         const SparseRow& sparse,
+                                         std::span<const std::uint32_t> lines) const;
   void replace_deviations(Direction direction, std::uint32_t row, Deviations deviations);
   void touch(std::span<const std::uint32_t> classes);
   /// Classes that have, or may have, a cell for a destination of these roles.

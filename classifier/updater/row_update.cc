@@ -343,6 +343,7 @@ std::string RowUpdate::build_rows(Direction direction) {
   auto& places = running_.compiled.places[number_of(direction)];
   places.resize(half.row_count);
   PermitFolder& permits = *running_.compiled.permits;
+  permits.set_column_count(direction, half.column_kinds.size(), matrix);
   RowBuilder builder(rules_, half, matrix.outcomes());
   for (const std::uint32_t row : rows_[number_of(direction)]) {
     SparseRow sparse;
@@ -364,7 +365,6 @@ std::string RowUpdate::build_rows(Direction direction) {
     places[row] = *place;
     permits.set_row(direction, row, rows[row]);
   }
-  permits.set_column_count(direction, half.column_kinds.size(), matrix);
   return {};
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "classifier/update.h"
 
+#include <span>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "classifier/lookup.h"
@@ -146,6 +149,41 @@ TEST(Update, OrdersRulesByTheirOrderBeforeTheirPlace) {
                                                    .peers = shop.client_set,
                                                    .ports = 1}}}}));
   EXPECT_FALSE(allowed(updater, "10.0.0.9", "10.0.0.1", 80));
+}
+
+/// Found by random walks: most columns of a row were denied, then new ones made them the fewer, and
+/// its class kept the number of one that is closed.
+TEST(Update, KeepsWhatARowMostlySaysWhenColumnsAreAdded) {
+  Cluster cluster;
+  cluster.rules.default_mode = DefaultMode::kubernetes;
+  const auto target = cluster.set({cluster.pod({ip("10.0.0.1")})});
+  const auto other = cluster.set({cluster.pod({ip("10.0.0.2")})});
+  const auto every_port = cluster.every_port();
+  for (const char* denied : {"10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"}) {
+    const auto peers = cluster.set({cluster.pod({ip(denied)})});
+    cluster.allow_ingress(target, peers, every_port).action = Action::deny;
+  }
+  std::vector<EndpointIndex> free;
+  for (std::uint32_t i = 0; i < 6; ++i) {
+    free.push_back(cluster.pod({IpAddress::from_v4(0x0a00'0010U + i)}));
+  }
+  auto updater = Updater::start(cluster.rules).value();
+  RuleDelta delta;
+  for (std::uint32_t i = 0; i < free.size(); ++i) {
+    const auto set = static_cast<SetIndex>(cluster.rules.sets.size() + i);
+    delta.sets.push_back({.index = set, .value = {.endpoints = {free[i]}}});
+    delta.rules.push_back({.index = static_cast<std::uint32_t>(cluster.rules.rules.size() + i),
+                           .value = {.subjects = other, .peers = set, .ports = every_port}});
+  }
+  const auto report = updater.update(delta);
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->way, UpdateWay::rows) << report->why_whole;
+  const Key4 key = key4_of(tcp("10.0.0.16", "10.0.0.1", 80));
+  Permit found;
+  permit(*updater.table(), std::span(&key, 1), std::span(&found, 1));
+  EXPECT_TRUE(found.allowed());
+  EXPECT_TRUE(allowed(updater, "10.0.0.16", "10.0.0.1", 80));
+  EXPECT_FALSE(allowed(updater, "10.0.0.3", "10.0.0.1", 80));
 }
 
 TEST(Update, ChangesNothingOnAnError) {
