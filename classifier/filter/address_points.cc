@@ -2,129 +2,76 @@
 #include "classifier/filter/address_points.h"
 
 #include <algorithm>
-#include <utility>
 
-#include "base/check.h"
 #include "classifier/compiler/trie.h"
 
 namespace portcullis::classifier {
 namespace {
 
-/// A trie above this size leaves the cache, and a search through limits is faster.
-constexpr std::size_t kTrieBytesMax = std::size_t{1} << 20U;
-
-Regions regions_of(std::span<const StaticRule> rules, std::optional<Prefix> StaticRule::*side) {
+std::vector<Prefix> prefixes_of(std::span<const StaticRule> rules,
+                                std::optional<Prefix> StaticRule::*side,
+                                Family family) {
   std::vector<Prefix> prefixes;
   for (const StaticRule& rule : rules) {
-    if (rule.*side) {
+    if (rule.*side && (rule.*side)->address.family == family) {
       prefixes.push_back(*(rule.*side));
     }
   }
-  return Regions(std::move(prefixes));
+  return prefixes;
 }
 
-/// Where the point changes along the IPv4 addresses: first address and point of each stretch.
-std::vector<std::pair<std::uint32_t, std::uint32_t>> stretches_v4(const Regions& regions) {
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> out;
-  std::vector<std::uint32_t> open;
-  const auto begin = [&](std::uint32_t address, std::uint32_t point) {
-    if (!out.empty() && out.back().first == address) {
-      out.back().second = point;
-    } else if (out.empty() || out.back().second != point) {
-      out.emplace_back(address, point);
-    }
-  };
-  /// Ends the innermost open prefix; the one around it goes on.
-  const auto close = [&] {
-    const IpAddress last = last_address(regions.all()[open.back()].prefix);
-    open.pop_back();
-    if (!open.empty() && last.v4() != 0xffff'ffffU) {
-      begin(last.v4() + 1, open.back());
-    }
-  };
-  for (std::uint32_t point = 0; point < regions.all().size(); ++point) {
-    const Prefix& prefix = regions.all()[point].prefix;
-    if (prefix.address.family != Family::v4) {
-      break;
-    }
-    while (!open.empty() && !regions.all()[open.back()].prefix.contains(prefix)) {
-      close();
-    }
-    begin(prefix.address.v4(), point);
-    open.push_back(point);
-  }
-  while (!open.empty()) {
-    close();
-  }
-  return out;
-}
+constexpr std::uint32_t kLastV4 = 0xffff'ffffU;
 
-/// Lays the limits out level by level, only as far as some address leads.
-void make_search(const Regions& regions, PointMap& map) {
-  const auto stretches = stretches_v4(regions);
-  const std::size_t last_rank = stretches.size() - 1;
-  for (const auto& [address, point] : stretches) {
-    map.ranks_v4.push_back(point);
-  }
-  constexpr std::size_t kWays = AddressSearch::kLimits + 1;
-  std::size_t leaves = 1;  // Ranks below a node of the level at hand.
-  while (leaves <= last_rank || map.search.depth == 0) {
-    leaves *= kWays;
-    ++map.search.depth;
-  }
-  PORTCULLIS_CHECK(map.search.depth <= AddressSearch::kLevelsMax);
-  for (std::uint32_t level = 0; level < map.search.depth; ++level) {
-    map.search.levels[level] =
-        static_cast<std::uint32_t>(map.limits_v4.size() / AddressSearch::kLimits);
-    const std::size_t below = leaves / kWays;
-    for (std::size_t node = 0; node <= last_rank / leaves; ++node) {
-      for (std::size_t limit = 1; limit < kWays; ++limit) {
-        const std::size_t next = node * leaves + limit * below;  // The rank beyond the limit.
-        const std::uint32_t last = next <= last_rank ? stretches[next].first - 1 : 0xffff'ffffU;
-        map.limits_v4.push_back(last - AddressSearch::kBias);
-      }
+std::vector<std::uint32_t> begins_of(const std::vector<Prefix>& prefixes) {
+  std::vector<std::uint32_t> begins{0};
+  for (const Prefix& prefix : prefixes) {
+    begins.push_back(prefix.address.v4());
+    const std::uint32_t last = last_address(prefix).v4();
+    if (last != kLastV4) {
+      begins.push_back(last + 1);
     }
-    leaves = below;
   }
+  std::ranges::sort(begins);
+  begins.erase(std::unique(begins.begin(), begins.end()), begins.end());
+  return begins;
 }
 
 }  // namespace
 
-std::size_t PointMap::bytes() const {
-  return (root_v4.size() + nodes_v4.size() + limits_v4.size() + ranks_v4.size() + nodes_v6.size()) *
-         sizeof(std::uint32_t);
-}
-
 AddressPoints::AddressPoints(std::span<const StaticRule> rules,
                              std::optional<Prefix> StaticRule::*side)
-    : regions_(regions_of(rules, side)) {}
+    : begins_v4_(begins_of(prefixes_of(rules, side, Family::v4))),
+      regions_v6_(prefixes_of(rules, side, Family::v6)) {}
 
 PointRun AddressPoints::run_of(const std::optional<Prefix>& prefix, Family family) const {
-  const Prefix everything =
-      prefix_of(family == Family::v4 ? IpAddress::from_v4(0) : IpAddress::from_v6({}), 0);
-  const Prefix& asked = prefix ? *prefix : everything;
-  const auto runs = regions_.inside(std::span(&asked, 1));
-  return {.first = runs.front().first, .end = runs.front().second};
+  if (family == Family::v6) {
+    const Prefix asked = prefix.value_or(prefix_of(IpAddress::from_v6({}), 0));
+    const auto [first, end] = regions_v6_.inside(std::span(&asked, 1)).front();
+    return {.first = point_of(first), .end = point_of(end)};
+  }
+  const auto points_v4 = static_cast<std::uint32_t>(begins_v4_.size());
+  if (!prefix) {
+    return {.first = 0, .end = points_v4};
+  }
+  const auto point_from = [this](std::uint32_t address) {
+    return static_cast<std::uint32_t>(std::ranges::lower_bound(begins_v4_, address) -
+                                      begins_v4_.begin());
+  };
+  const std::uint32_t last = last_address(*prefix).v4();
+  return {.first = point_from(prefix->address.v4()),
+          .end = last == kLastV4 ? points_v4 : point_from(last + 1)};
 }
 
-PointMap AddressPoints::map() const {
-  PointMap map{.root_v4 = std::vector<std::uint32_t>(Trie::kRootEntries),
-               .nodes_v6 = std::vector<std::uint32_t>(Trie::kNodeEntries)};
-  Trie v4(map.root_v4, map.nodes_v4, 16);
-  Trie v6(map.nodes_v6, map.nodes_v6, 8);
-  for (std::uint32_t point = 0; point < count(); ++point) {
-    const Prefix& prefix = regions_.all()[point].prefix;
-    const bool is_v4 = prefix.address.family == Family::v4;
-    if (!is_v4 || map.nodes_v4.size() * sizeof(std::uint32_t) <= kTrieBytesMax) {
-      (is_v4 ? v4 : v6).paint(prefix.address, prefix.length, point);
+std::vector<std::uint32_t> AddressPoints::nodes_v6() const {
+  std::vector<std::uint32_t> nodes(Trie::kNodeEntries);
+  Trie trie(nodes, nodes, 8);
+  for (std::uint32_t region = 0; region < regions_v6_.all().size(); ++region) {
+    const Prefix& prefix = regions_v6_.all()[region].prefix;
+    if (prefix.address.family == Family::v6) {
+      trie.paint(prefix.address, prefix.length, point_of(region));
     }
   }
-  if (map.nodes_v4.size() * sizeof(std::uint32_t) > kTrieBytesMax) {
-    map.root_v4.clear();
-    map.nodes_v4.clear();
-    make_search(regions_, map);
-  }
-  return map;
+  return nodes;
 }
 
 }  // namespace portcullis::classifier

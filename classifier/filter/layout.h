@@ -15,49 +15,45 @@ inline constexpr std::size_t kProductsMax = 4;
 
 /// Arrays of the filter, in the order in which they lie in memory.
 enum class FilterPart : std::uint8_t {
-  src_root_v4,    // u32[65536]: address entries, as in nodes_v6 of the table; 16 bits,
-  src_nodes_v4,   // u32[n][256]: then 8 bits a level. A leaf is a point. Where there are many,
-  src_limits_v4,  // u32[nodes][16]: a search tree instead; see AddressSearch,
-  src_ranks_v4,   // u32[n]: and the points of its ranks.
-  src_nodes_v6,   // u32[n][256]: node 0 is the root.
-  dst_root_v4,    // The same of destinations.
-  dst_nodes_v4,   //
-  dst_limits_v4,  //
-  dst_ranks_v4,   //
-  dst_nodes_v6,   //
-  protocols,      // u32[256]: what a protocol adds to the index into port_rows.
-  flags,          // u32[256]: what TCP flags add to it.
-  dst_ports,      // u16[65536]: what a destination port, or an ICMP type and code, adds to it.
-  src_ports,      // u16[65536]: what a source port adds to a row.
-  port_rows,      // u32[n]: rows of port_points, or port points where source ports do not matter.
-  port_points,    // u16[n].
-  lists,          // RuleList[n]: rules in order that hold a pair of points; list 0 is empty.
-  shapes,         // u8 or u16 [n]: by port point, the number of the list's rule; 0: none.
-  outcomes,       // u32[n]: by list and number.
-  tree,           // TreeNode[n]: of the rules without a product; node 0 is the root.
-  leaves,         // RuleBlock[n].
-  bases,          // u32[source points][kProductsMax]: where in cells a row begins.
-  columns,        // u32[destination points][kProductsMax].
-  cells,          // Cells of all products, one after another.
+  src_limits,       // u32[nodes][16]: of the search for an IPv4 source's point; see LimitSearch.
+  dst_limits,       // The same of destinations,
+  src_port_limits,  // of source ports,
+  dst_port_limits,  // and of destination ports, or ICMP types and codes.
+  src_nodes_v6,     // u32[n][256]: IPv6 addresses' points by 8 bits a level; node 0 is the root.
+  dst_nodes_v6,     //
+  protocols,        // u32[256]: what a protocol adds to the index into port_rows.
+  flags,            // u32[256]: what TCP flags add to it. The stretch of the destination port, too.
+  port_rows,        // u32[n]: rows of port_points, or port points where source ports do not matter.
+  port_points,      // u16[n]: by row and stretch of the source port.
+  lists,            // RuleList[n]: rules in order that hold a pair of points; list 0 is empty.
+  shapes,           // u8 or u16 [n]: by port point, the number of the list's rule; 0: none.
+  outcomes,         // u32[n]: by list and number.
+  tree,             // TreeNode[n]: of the rules without a product; node 0 is the root.
+  leaves,           // RuleBlock[n].
+  bases,            // u32[source points][2 or 4]: by product, where in cells a row begins.
+  columns,          // u32[destination points][2 or 4].
+  cells,            // Cells of all products, one after another.
 };
-inline constexpr std::size_t kFilterPartCount = 24;
+inline constexpr std::size_t kFilterPartCount = 18;
 
 /// Outcome of a rule: | rule 30 | action 2 |; smaller is earlier. None: no rule.
 inline constexpr unsigned kOutcomeRuleShift = 2;
 inline constexpr std::uint32_t kOutcomeAction = 3;  // As Action.
 inline constexpr std::uint32_t kNoOutcome = 0xffff'ffffU;
 
-/// A search tree over ascending limits, level by level, 16 limits a node: below node n, child c of
-/// the next level is node 17n + c, where c counts the limits below the address. After the last
-/// level that number is the address's rank, which has a point. A limit is the last address of a
-/// rank, less 2^31, so that a signed comparison orders them; where there is no rank it is the last
-/// of all.
-struct AddressSearch {
+/// A search tree over ascending limits, level by level, 16 limits a node, but up to 32 in the root:
+/// below node n, child c of the next level is node 17n + c, where c counts the limits below the
+/// value. After the last level that number is the stretch that the value lies in. A limit is the
+/// last value of a stretch, less 2^31, so that a signed comparison orders them; where there is no
+/// stretch it is the last of all.
+struct LimitSearch {
   static constexpr std::uint32_t kLimits = 16;
+  static constexpr std::uint32_t kRootVectorsMax = 2;
   static constexpr std::uint32_t kLevelsMax = 8;
   static constexpr std::uint32_t kBias = 1U << 31U;
-  std::uint32_t depth = 0;                // 0: the trie is used.
-  std::uint32_t levels[kLevelsMax] = {};  // Where each level begins, in nodes.
+  std::uint32_t depth = 0;                // Levels; 0: there is one stretch.
+  std::uint32_t root_vectors = 0;         // The root has 16 times as many limits.
+  std::uint32_t levels[kLevelsMax] = {};  // Where each level begins, in nodes of 16.
 };
 
 struct RuleList {
@@ -110,15 +106,16 @@ struct FilterHeader {
     std::uint64_t offset = 0;  // Bytes from the start of this header; a multiple of 64.
     std::uint64_t bytes = 0;
   };
-  std::uint32_t src_points = 0;
-  std::uint32_t dst_points = 0;
   std::uint32_t products = 0;
-  std::uint32_t shape_shift = 0;  // 0: shapes are bytes; 1: 16 bits.
+  std::uint32_t product_shift = 0;  // Bases and columns of a point: 1 << product_shift words.
+  std::uint32_t shape_shift = 0;    // 0: shapes are bytes; 1: 16 bits.
   std::uint32_t flags_matter = 0;
   std::uint32_t src_ports_matter = 0;
   std::uint32_t has_tree = 0;
-  AddressSearch src_search;
-  AddressSearch dst_search;
+  LimitSearch src_search;
+  LimitSearch dst_search;
+  LimitSearch src_port_search;
+  LimitSearch dst_port_search;
   std::array<std::uint32_t, kProductsMax> cells{};   // Where each product's cells begin, in words.
   std::array<std::uint32_t, kProductsMax> sparse{};  // 1: SparseCells; 0: lists.
   std::array<Place, kFilterPartCount> parts{};
@@ -126,22 +123,20 @@ struct FilterHeader {
 
 /// The filter of one table by its addresses. Valid as long as the table is.
 struct FilterView {
-  struct AddressMap {
-    const std::uint32_t* root_v4 = nullptr;
-    const std::uint32_t* nodes_v4 = nullptr;
-    const std::uint32_t* limits_v4 = nullptr;
-    const std::uint32_t* ranks_v4 = nullptr;
-    const std::uint32_t* nodes_v6 = nullptr;
-    AddressSearch search;
+  struct Search {
+    const std::uint32_t* limits = nullptr;
+    LimitSearch levels;
   };
-  AddressMap src;
-  AddressMap dst;
+  Search src;
+  Search dst;
+  Search src_port;
+  Search dst_port;
+  const std::uint32_t* src_nodes_v6 = nullptr;
+  const std::uint32_t* dst_nodes_v6 = nullptr;
   const std::uint32_t* protocols = nullptr;
   const std::uint32_t* flags = nullptr;  // Null: TCP flags do not matter.
-  const std::uint8_t* dst_ports = nullptr;
-  const std::uint8_t* src_ports = nullptr;  // Null: source ports do not matter.
   const std::uint32_t* port_rows = nullptr;
-  const std::uint8_t* port_points = nullptr;
+  const std::uint8_t* port_points = nullptr;  // Null: source ports do not matter.
   const std::uint32_t* lists = nullptr;
   const std::uint8_t* shapes = nullptr;
   const std::uint32_t* outcomes = nullptr;
@@ -155,6 +150,7 @@ struct FilterView {
   };
   Product products[kProductsMax];
   std::uint32_t product_count = 0;
+  std::uint32_t product_shift = 0;
   std::uint32_t shape_shift = 0;
   std::uint32_t shape_mask = 0xff;
   std::uint32_t first_id = 0;  // Of static rule 0, as the table's header says.

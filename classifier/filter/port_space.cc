@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::size_t kCellsMax = std::size_t{1} << 21U;
 constexpr std::size_t kPointsMax = 65'536;
-constexpr std::size_t kPortValues = 65'536;
 constexpr std::size_t kByteValues = 256;
 constexpr std::uint32_t kNoNumber = 0xffff'ffffU;
 
@@ -35,16 +34,6 @@ std::pair<std::size_t, std::size_t> classes_of(const std::vector<std::uint32_t>&
   const auto end = std::ranges::upper_bound(begins, interval.last);
   return {static_cast<std::size_t>(first - begins.begin()),
           static_cast<std::size_t>(end - begins.begin())};
-}
-
-std::vector<std::uint16_t> class_of_values(const std::vector<std::uint32_t>& begins) {
-  std::vector<std::uint16_t> classes;
-  std::size_t next = 0;
-  for (std::size_t value = 0; value < kPortValues; ++value) {
-    next += next < begins.size() && begins[next] == value ? 1 : 0;
-    classes.push_back(static_cast<std::uint16_t>(next - 1));
-  }
-  return classes;
 }
 
 /// By value of the flags, which of the masks it fits.
@@ -243,8 +232,8 @@ void PortSpace::fill_arrays() {
   for (const std::uint32_t flag_class : class_of_flags_) {
     arrays_.flags.push_back(flag_class * dst_count);
   }
-  arrays_.dst_ports = class_of_values(dst_begins_);
-  arrays_.src_ports = class_of_values(src_begins_);
+  arrays_.dst_ports = make_search(dst_begins_);
+  arrays_.src_ports = make_search(src_begins_);
 
   Intern rows;
   std::vector<std::uint32_t> row;

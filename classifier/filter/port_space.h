@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "classifier/filter/limit_search.h"
 #include "classifier/rule.h"
 
 namespace portcullis::classifier {
@@ -34,8 +35,8 @@ PortMatch port_match_of(const StaticRule& rule);
 struct PortArrays {
   std::vector<std::uint32_t> protocols;
   std::vector<std::uint32_t> flags;
-  std::vector<std::uint16_t> dst_ports;
-  std::vector<std::uint16_t> src_ports;
+  SearchTree dst_ports;
+  SearchTree src_ports;
   std::vector<std::uint32_t> rows;
   std::vector<std::uint16_t> points;
   bool flags_matter = false;

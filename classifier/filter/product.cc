@@ -2,6 +2,7 @@
 #include "classifier/filter/product.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "classifier/compiler/comb.h"
@@ -253,7 +254,7 @@ std::size_t ProductCost::bytes() const {
   return is_sparse() ? filled_cells * sizeof(SparseCell) : whole_cells * sizeof(std::uint32_t);
 }
 
-ProductCost cost_of_product(std::span<const Rectangle> rules) {
+ProductCost cost_of_product(std::span<const Rectangle> rules, std::size_t bytes_max) {
   const Grid grid(rules);
   ProductCost cost{.whole_cells = grid.rows.count() * grid.columns.count()};
   cost.filled_cells = cost.whole_cells;
@@ -272,7 +273,7 @@ ProductCost cost_of_product(std::span<const Rectangle> rules) {
   }
   cost.filled_cells = 0;
   std::vector<Strip> strips;
-  for (std::uint32_t row = 1; row < grid.rows.count(); ++row) {
+  for (std::uint32_t row = 1; row < grid.rows.count() && cost.bytes() <= bytes_max; ++row) {
     grid.collect(row, strips);
     cost.filled_cells += columns_held(strips);
   }
@@ -284,7 +285,8 @@ std::optional<Product> make_product(std::span<const Rectangle> rules,
                                     RuleLists& lists,
                                     std::size_t list_bytes_max) {
   const Grid grid(rules);
-  Product product{.sparse = cost_of_product(rules).is_sparse()};
+  constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
+  Product product{.sparse = cost_of_product(rules, kAll).is_sparse()};
   CellLayout layout(grid.columns.count(), product.sparse);
   layout.add_row({});
   RowSweep sweep(lists);

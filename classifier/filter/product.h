@@ -36,14 +36,15 @@ struct ProductCost {
   /// Of its cells, in the kind of row that takes less.
   [[nodiscard]] std::size_t bytes() const;
 };
-ProductCost cost_of_product(std::span<const Rectangle> rules);
+/// Beyond `bytes_max` it stops counting.
+ProductCost cost_of_product(std::span<const Rectangle> rules, std::size_t bytes_max);
 
 struct PointCounts {
   std::size_t src = 0;
   std::size_t dst = 0;
 };
 
-/// REQUIRES: every rule has a match.
+/// REQUIRES: `lists` knows the match of every rule.
 /// Errors: nothing if `lists` grows beyond `list_bytes_max`; it has then grown in vain.
 std::optional<Product> make_product(std::span<const Rectangle> rules,
                                     const PointCounts& points,

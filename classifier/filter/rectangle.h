@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 namespace portcullis::classifier {
 
@@ -22,8 +21,7 @@ struct PointRun {
 struct Rectangle {
   PointRun src;
   PointRun dst;
-  std::uint32_t rule = 0;              // Its index in RuleSet::static_rules.
-  std::optional<std::uint32_t> match;  // Of PortSpace; absent: there was no room for it.
+  std::uint32_t rule = 0;  // Its index in RuleSet::static_rules.
 };
 
 }  // namespace portcullis::classifier

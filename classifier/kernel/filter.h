@@ -50,11 +50,13 @@ class FilterStage {
 
   /// A burst's fields and what they come to. Lanes past the end are keys of zeros.
   struct Points {
-    alignas(64) std::uint32_t src[kMax];    // First the address, then its point.
-    alignas(64) std::uint32_t dst[kMax];    //
-    alignas(64) std::uint32_t ports[kMax];  // Destination port << 16 | source port.
-    alignas(64) std::uint32_t rest[kMax];   // TCP flags << 24 | protocol << 16 | ICMP.
-    alignas(64) std::uint32_t port[kMax];   // The port point.
+    alignas(64) std::uint32_t src[kMax];       // First the address, then its point.
+    alignas(64) std::uint32_t dst[kMax];       //
+    alignas(64) std::uint32_t src_port[kMax];  //
+    alignas(64) std::uint32_t dst_port[kMax];  // ICMP: type and code.
+    alignas(64) std::uint32_t ports[kMax];     // Destination port << 16 | source port.
+    alignas(64) std::uint32_t rest[kMax];      // TCP flags << 24 | protocol << 16 | ICMP.
+    alignas(64) std::uint32_t port[kMax];      // The port point.
   };
 
   static void find_points(const FilterView& filter, const Key4* keys, std::size_t n, Points& out) {
@@ -67,8 +69,8 @@ class FilterStage {
       std::memcpy(room, keys + i, (n - i) * sizeof(Key4));
       load(reinterpret_cast<const Key4*>(room), i, out);
     }
-    addresses_to_points(filter.src, out.src, n);
-    addresses_to_points(filter.dst, out.dst, n);
+    find_stretches(filter.src, out.src, n);
+    find_stretches(filter.dst, out.dst, n);
   }
 
   static void load(const Key4* keys, std::size_t at, Points& out) {
@@ -83,50 +85,11 @@ class FilterStage {
     K::store(out.rest + at, rest);
   }
 
-  static void addresses_to_points(const FilterView::AddressMap& map,
-                                  std::uint32_t* addresses,
-                                  std::size_t n) {
-    if (map.search.depth == 0) {
-      for (std::size_t i = 0; i < n; i += K::kLanes) {
-        K::store(addresses + i, leaf_of(map, K::load(addresses + i)));
-      }
-      return;
-    }
-    for (std::size_t i = 0; i < n; ++i) {
-      addresses[i] = rank_of(map, addresses[i]);
-    }
-    for (std::size_t i = 0; i < n; i += K::kLanes) {
-      K::store(addresses + i, K::gather(map.ranks_v4, K::load(addresses + i)));
-    }
-  }
-
-  static std::uint32_t rank_of(const FilterView::AddressMap& map, std::uint32_t address) {
-    const std::uint32_t key = address - AddressSearch::kBias;
-    std::uint32_t node = 0;
-    for (std::uint32_t level = 0; level < map.search.depth; ++level) {
-      const std::size_t at = std::size_t{map.search.levels[level]} + node;
-      const std::uint32_t* limits = map.limits_v4 + at * AddressSearch::kLimits;
-      node = node * (AddressSearch::kLimits + 1) + K::passed_of_16(limits, key);
-    }
-    return node;
-  }
-
-  static Lanes leaf_of(const FilterView::AddressMap& map, Lanes address) {
-    Lanes entry = K::gather(map.root_v4, K::shift_right(address, 16));
-    for (const unsigned shift : {8U, 0U}) {
-      const Mask child = K::any(entry, K::splat(kChild));
-      const Lanes octet = K::bit_and(K::shift_right(address, shift), K::splat(0xff));
-      const Lanes index = K::select(child, K::add(K::shift_left(entry, 8), octet), K::splat(0));
-      entry = K::select(child, K::gather(map.nodes_v4, index), entry);
-    }
-    return entry;
-  }
-
   static void find_points(const FilterView& filter, const Key6* keys, std::size_t n, Points& out) {
     for (std::size_t i = 0; i < n; ++i) {
       const Key6& key = keys[i];
-      out.src[i] = ClassStage<K>::leaf_v6(filter.src.nodes_v6, key.src);
-      out.dst[i] = ClassStage<K>::leaf_v6(filter.dst.nodes_v6, key.dst);
+      out.src[i] = ClassStage<K>::leaf_v6(filter.src_nodes_v6, key.src);
+      out.dst[i] = ClassStage<K>::leaf_v6(filter.dst_nodes_v6, key.dst);
       out.ports[i] = (std::uint32_t{key.dst_port} << 16U) | key.src_port;
       out.rest[i] =
           (std::uint32_t{key.tcp_flags} << 24U) | (std::uint32_t{key.protocol} << 16U) | key.icmp;
@@ -136,10 +99,64 @@ class FilterStage {
     }
   }
 
+  /// Values to their stretches, in place. Lanes past the end are values too.
+  static void find_stretches(const FilterView::Search& search,
+                             std::uint32_t* values,
+                             std::size_t n) {
+    // Loops of known length take a third less time.
+    switch (search.levels.depth) {
+      case 0:
+      case 1:
+        return search_levels<1>(search, values, n);
+      case 2:
+        return search_levels<2>(search, values, n);
+      case 3:
+        return search_levels<3>(search, values, n);
+      default:
+        return search_levels<LimitSearch::kLevelsMax>(search, values, n);
+    }
+  }
+
+  /// The root is compared limit by limit with a vector of values, a node with one value at a time;
+  /// the searches of several values are under way at once.
+  template <std::uint32_t kDepth>
+  static void search_levels(const FilterView::Search& search,
+                            std::uint32_t* values,
+                            std::size_t n) {
+    constexpr std::uint32_t kLimits = LimitSearch::kLimits;
+    const std::size_t root_limits = std::size_t{search.levels.root_vectors} * kLimits;
+    const Lanes bias = K::splat(LimitSearch::kBias);
+    alignas(64) std::uint32_t nodes[kMax];
+    for (std::size_t i = 0; i < n; i += K::kLanes) {
+      const Lanes keys = K::add(K::load(values + i), bias);
+      K::store(nodes + i, K::passed(search.limits, root_limits, keys));
+      K::store(values + i, kDepth == 1 ? K::load(nodes + i) : keys);
+    }
+    if constexpr (kDepth > 1) {
+      const std::uint32_t* levels[kDepth];
+      for (std::uint32_t level = 1; level < kDepth; ++level) {
+        levels[level] = search.limits + std::size_t{search.levels.levels[level]} * kLimits;
+      }
+      const std::uint32_t depth = kDepth < LimitSearch::kLevelsMax ? kDepth : search.levels.depth;
+      const std::size_t end = (n + K::kLanes - 1) / K::kLanes * K::kLanes;
+      for (std::size_t i = 0; i < end; ++i) {
+        std::size_t node = nodes[i];
+        for (std::uint32_t level = 1; level < depth; ++level) {
+          node = node * (kLimits + 1) + K::passed_of_16(levels[level] + node * kLimits, values[i]);
+        }
+        values[i] = static_cast<std::uint32_t>(node);
+      }
+    }
+  }
+
   /// ICMP's type and code take the place of a destination port.
   static Mask is_icmp(Lanes protocol) {
     return K::mask_or(K::equal(protocol, K::splat(kProtocolIcmp)),
                       K::equal(protocol, K::splat(kProtocolIcmpv6)));
+  }
+
+  static Lanes protocol_of(Lanes rest) {
+    return K::bit_and(K::shift_right(rest, 16), K::splat(0xff));
   }
 
   static void find_port_points(const FilterView& filter, std::size_t n, Points& points) {
@@ -147,55 +164,71 @@ class FilterStage {
     for (std::size_t i = 0; i < n; i += K::kLanes) {
       const Lanes ports = K::load(points.ports + i);
       const Lanes rest = K::load(points.rest + i);
-      const Lanes protocol = K::bit_and(K::shift_right(rest, 16), K::splat(0xff));
-      const Lanes port =
-          K::select(is_icmp(protocol), K::bit_and(rest, low), K::shift_right(ports, 16));
-      Lanes row = K::add(K::gather(filter.protocols, protocol), gather16(filter.dst_ports, port));
+      K::store(points.src_port + i, K::bit_and(ports, low));
+      K::store(
+          points.dst_port + i,
+          K::select(is_icmp(protocol_of(rest)), K::bit_and(rest, low), K::shift_right(ports, 16)));
+    }
+    find_stretches(filter.dst_port, points.dst_port, n);
+    if (filter.port_points != nullptr) {
+      find_stretches(filter.src_port, points.src_port, n);
+    }
+    for (std::size_t i = 0; i < n; i += K::kLanes) {
+      const Lanes rest = K::load(points.rest + i);
+      Lanes row =
+          K::add(K::gather(filter.protocols, protocol_of(rest)), K::load(points.dst_port + i));
       if (filter.flags != nullptr) {
         row = K::add(row, K::gather(filter.flags, K::shift_right(rest, 24)));
       }
       Lanes point = K::gather(filter.port_rows, row);
-      if (filter.src_ports != nullptr) {
-        const Lanes src_port = gather16(filter.src_ports, K::bit_and(ports, low));
-        point = gather16(filter.port_points, K::add(point, src_port));
+      if (filter.port_points != nullptr) {
+        const Lanes at = K::add(point, K::load(points.src_port + i));
+        point = K::bit_and(K::gather_bytes(filter.port_points, K::shift_left(at, 1)), low);
       }
       K::store(points.port + i, point);
     }
   }
 
-  static Lanes gather16(const std::uint8_t* numbers, Lanes index) {
-    return K::bit_and(K::gather_bytes(numbers, K::shift_left(index, 1)), K::splat(0xffff));
-  }
-
   /// The least outcome of all products, lane by lane.
   static Lanes first_in_products(const FilterView& filter, const Points& points, std::size_t at) {
-    static_assert(kProductsMax == 4, "a shift finds a point's words");
-    const Lanes src = K::shift_left(K::load(points.src + at), 2);
-    const Lanes dst = K::shift_left(K::load(points.dst + at), 2);
+    const Lanes src = K::shift_left(K::load(points.src + at), filter.product_shift);
+    const Lanes dst = K::shift_left(K::load(points.dst + at), filter.product_shift);
     const Lanes port = K::load(points.port + at);
     Lanes best = K::splat(kNoOutcome);
-    for (std::uint32_t i = 0; i < filter.product_count; ++i) {
-      const FilterView::Product& product = filter.products[i];
-      const Lanes column = K::gather(filter.columns + i, dst);
-      const Lanes place = K::add(K::gather(filter.bases + i, src), column);
-      const Lanes list = product.sparse ? list_of_sparse(product.cells, place, column)
-                                        : K::gather(product.cells, place);
-      const Lanes record = K::shift_left(list, 1);
-      const Lanes shape = K::add(K::gather(filter.lists, record), port);
-      const Lanes number =
-          K::bit_and(K::gather_bytes(filter.shapes, K::shift_left(shape, filter.shape_shift)),
-                     K::splat(filter.shape_mask));
-      const Lanes outcome =
-          K::gather(filter.outcomes, K::add(K::gather(filter.lists + 1, record), number));
-      best = K::select(K::less(outcome, best), outcome, best);
+    for (std::uint32_t i = 0; i < filter.product_count; i += 2) {
+      Lanes columns[2];
+      Lanes bases[2];
+      K::gather_pairs(filter.columns + i, dst, columns[0], columns[1]);
+      K::gather_pairs(filter.bases + i, src, bases[0], bases[1]);
+      best = least(best, first_in_product(filter, i, bases[0], columns[0], port));
+      if (i + 1 < filter.product_count) {
+        best = least(best, first_in_product(filter, i + 1, bases[1], columns[1], port));
+      }
     }
     return best;
   }
 
-  static Lanes list_of_sparse(const std::uint32_t* cells, Lanes place, Lanes column) {
-    const Lanes word = K::shift_left(place, 1);
-    const Mask own = K::equal(K::gather(cells, word), column);
-    return K::select(own, K::gather(cells + 1, word), K::splat(0));
+  static Lanes least(Lanes a, Lanes b) { return K::select(K::less(a, b), a, b); }
+
+  static Lanes first_in_product(
+      const FilterView& filter, std::uint32_t number, Lanes base, Lanes column, Lanes port) {
+    const FilterView::Product& product = filter.products[number];
+    const Lanes place = K::add(base, column);
+    const Lanes list = product.sparse ? list_of_sparse(product.cells, place, column)
+                                      : K::gather(product.cells, place);
+    Lanes shape;
+    Lanes outcomes;
+    K::gather_pairs(filter.lists, K::shift_left(list, 1), shape, outcomes);
+    const Lanes at = K::shift_left(K::add(shape, port), filter.shape_shift);
+    const Lanes rule = K::bit_and(K::gather_bytes(filter.shapes, at), K::splat(filter.shape_mask));
+    return K::gather(filter.outcomes, K::add(outcomes, rule));
+  }
+
+  static Lanes list_of_sparse(const std::uint32_t* cells, Lanes place, Lanes asked) {
+    Lanes column;
+    Lanes list;
+    K::gather_pairs(cells, K::shift_left(place, 1), column, list);
+    return K::select(K::equal(column, asked), list, K::splat(0));
   }
 
   /// Few rules are here, so key by key will do.

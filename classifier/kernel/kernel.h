@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What an instruction set supplies so that a lookup can use it: primitives on lanes of 32 bits. The
-// stages beside this file (classes.h, walk.h, permit.h) are written on them once.
+// stages beside this file (filter.h, classes.h, walk.h, permit.h) are written on them once.
 // Thread: any number; a table is never written. No allocation, lock, system call or exception.
 //
 // Stages are templates over the kernel, and a kernel's type lives in an anonymous namespace: code
@@ -53,12 +53,16 @@ concept Kernel = requires(typename K::Lanes lanes, typename K::Mask mask, std::u
   { K::select(mask, lanes, lanes) } -> std::same_as<typename K::Lanes>;
   // By lane: words[index].
   { K::gather(words, lanes) } -> std::same_as<typename K::Lanes>;
+  // By lane: words[index] and words[index + 1].
+  K::gather_pairs(words, lanes, room, room);
   // By lane: four bytes, little-endian, from bytes + offset.
   { K::gather_bytes(bytes, lanes) } -> std::same_as<typename K::Lanes>;
   // How many of words[0..7] are at or below a key; words ascend, all below 2^31.
   { K::reached(words, 0U) } -> std::same_as<std::uint32_t>;
-  // How many of words[0..15] are below a key, as signed numbers.
+  // How many of words[0..15], which ascend, are below a key, as signed numbers.
   { K::passed_of_16(words, 0U) } -> std::same_as<std::uint32_t>;
+  // The same by lane, of words[0..n-1]; n is a multiple of 16.
+  { K::passed(words, std::size_t{}, lanes) } -> std::same_as<typename K::Lanes>;
 };
 // clang-format on
 

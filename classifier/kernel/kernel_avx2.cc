@@ -83,6 +83,16 @@ struct Avx2 {
   static Lanes gather(const std::uint32_t* words, Lanes index) {
     return _mm256_i32gather_epi32(reinterpret_cast<const int*>(words), index, 4);
   }
+  static void gather_pairs(const std::uint32_t* words, Lanes index, Lanes& first, Lanes& second) {
+    const auto* pairs = reinterpret_cast<const long long*>(words);
+    const __m256 low =
+        _mm256_castsi256_ps(_mm256_i32gather_epi64(pairs, _mm256_castsi256_si128(index), 4));
+    const __m256 high =
+        _mm256_castsi256_ps(_mm256_i32gather_epi64(pairs, _mm256_extracti128_si256(index, 1), 4));
+    // Shuffling takes from each half of both: pairs 0, 1, 4, 5, 2, 3, 6, 7.
+    first = in_order(_mm256_shuffle_ps(low, high, 0x88));
+    second = in_order(_mm256_shuffle_ps(low, high, 0xdd));
+  }
   static Lanes gather_bytes(const std::uint8_t* bytes, Lanes offset) {
     return _mm256_i32gather_epi32(reinterpret_cast<const int*>(bytes), offset, 1);
   }
@@ -94,6 +104,18 @@ struct Avx2 {
     const std::uint32_t low = bits_of(_mm256_cmpgt_epi32(splat(key), load(words)));
     const std::uint32_t high = bits_of(_mm256_cmpgt_epi32(splat(key), load(words + 8)));
     return static_cast<std::uint32_t>(__builtin_popcount(low | (high << 8U)));
+  }
+  static Lanes passed(const std::uint32_t* words, std::size_t n, Lanes keys) {
+    Lanes count = splat(0);
+    for (std::size_t i = 0; i < n; ++i) {
+      count = _mm256_sub_epi32(count, _mm256_cmpgt_epi32(keys, splat(words[i])));
+    }
+    return count;
+  }
+
+ private:
+  static Lanes in_order(__m256 shuffled) {
+    return _mm256_permute4x64_epi64(_mm256_castps_si256(shuffled), 0xd8);
   }
 };
 

@@ -73,6 +73,13 @@ struct Avx512 {
   static Lanes gather(const std::uint32_t* words, Lanes index) {
     return _mm512_i32gather_epi32(index, words, 4);
   }
+  static void gather_pairs(const std::uint32_t* words, Lanes index, Lanes& first, Lanes& second) {
+    const Lanes low = _mm512_i32gather_epi64(_mm512_castsi512_si256(index), words, 4);
+    const Lanes high = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(index, 1), words, 4);
+    const Lanes even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    first = _mm512_permutex2var_epi32(low, even, high);
+    second = _mm512_permutex2var_epi32(low, _mm512_add_epi32(even, splat(1)), high);
+  }
   static Lanes gather_bytes(const std::uint8_t* bytes, Lanes offset) {
     return _mm512_i32gather_epi32(offset, bytes, 1);
   }
@@ -85,6 +92,14 @@ struct Avx512 {
   static std::uint32_t passed_of_16(const std::uint32_t* words, std::uint32_t key) {
     return static_cast<std::uint32_t>(__builtin_popcount(
         static_cast<unsigned>(_mm512_cmplt_epi32_mask(load(words), splat(key)))));
+  }
+  static Lanes passed(const std::uint32_t* words, std::size_t n, Lanes keys) {
+    Lanes count = splat(0);
+    for (std::size_t i = 0; i < n; ++i) {
+      const Mask below = _mm512_cmplt_epi32_mask(splat(words[i]), keys);
+      count = _mm512_mask_add_epi32(count, below, count, splat(1));
+    }
+    return count;
   }
 };
 

@@ -41,6 +41,10 @@ struct Scalar {
   // back into branches.
   static Lanes select(Mask mask, Lanes a, Lanes b) { return b ^ ((a ^ b) & mask); }
   static Lanes gather(const std::uint32_t* words, Lanes index) { return words[index]; }
+  static void gather_pairs(const std::uint32_t* words, Lanes index, Lanes& first, Lanes& second) {
+    first = words[index];
+    second = words[index + 1];
+  }
   static Lanes gather_bytes(const std::uint8_t* bytes, Lanes offset) {
     std::uint32_t word = 0;
     std::memcpy(&word, bytes + offset, sizeof(word));
@@ -54,9 +58,14 @@ struct Scalar {
     return static_cast<std::uint32_t>(count);
   }
   static std::uint32_t passed_of_16(const std::uint32_t* words, std::uint32_t key) {
+    return passed(words, 16, key);
+  }
+  static Lanes passed(const std::uint32_t* words, std::size_t n, Lanes key) {
     std::int32_t count = 0;
-    for (std::size_t i = 0; i < 16; ++i) {
-      count += static_cast<std::int32_t>(words[i]) < static_cast<std::int32_t>(key) ? 1 : 0;
+    for (std::size_t i = 0; i < n; i += 16) {
+      for (std::size_t k = 0; k < 16; ++k) {
+        count += static_cast<std::int32_t>(words[i + k]) < static_cast<std::int32_t>(key) ? 1 : 0;
+      }
     }
     return static_cast<std::uint32_t>(count);
   }

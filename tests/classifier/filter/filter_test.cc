@@ -71,7 +71,7 @@ TEST_F(StaticRules, GiveTheSameBytesForTheSameRules) {
 
 TEST_F(StaticRules, AreRefusedOverTheLimit) {
   cluster_.rules.static_rules = {{.src = block("192.0.2.0/24"), .action = Action::allow}};
-  const auto refused = compile(cluster_.rules, {.table_bytes_max = 100'000});
+  const auto refused = compile(cluster_.rules, {.table_bytes_max = 1'000});
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("static rules"), std::string::npos)
       << refused.error().message;

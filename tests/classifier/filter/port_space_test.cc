@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "classifier/key.h"
+#include "tests/classifier/filter/stretch.h"
 
 namespace portcullis::classifier {
 namespace {
@@ -13,8 +14,10 @@ std::uint32_t point_of(const PortArrays& arrays, const Key4& key) {
   const bool icmp = key.protocol == kProtocolIcmp || key.protocol == kProtocolIcmpv6;
   const std::uint32_t row =
       arrays.rows.at(arrays.protocols.at(key.protocol) + arrays.flags.at(key.tcp_flags) +
-                     arrays.dst_ports.at(icmp ? key.icmp : key.dst_port));
-  return arrays.src_ports_matter ? arrays.points.at(row + arrays.src_ports.at(key.src_port)) : row;
+                     stretch_of(arrays.dst_ports, icmp ? key.icmp : key.dst_port));
+  return arrays.src_ports_matter
+             ? arrays.points.at(row + stretch_of(arrays.src_ports, key.src_port))
+             : row;
 }
 
 bool holds(const PortSpace& space, const StaticRule& rule, const Key4& key) {
