@@ -15,8 +15,8 @@
 #include "classifier/compiler/classes.h"
 #include "classifier/compiler/compiled.h"
 #include "classifier/compiler/matrix.h"
-#include "classifier/compiler/permits.h"
 #include "classifier/filter/filter.h"
+#include "classifier/permits/permits.h"
 #include "classifier/verdict.h"
 
 namespace portcullis::classifier {

@@ -13,7 +13,7 @@
 #include "classifier/compile.h"
 #include "classifier/compiler/classes.h"
 #include "classifier/compiler/matrix.h"
-#include "classifier/compiler/permit_folder.h"
+#include "classifier/permits/permit_folder.h"
 #include "classifier/table.h"
 
 namespace portcullis::classifier {

@@ -6,8 +6,8 @@
 #include <iterator>
 #include <tuple>
 
-#include "classifier/compiler/permits.h"
 #include "classifier/compiler/row_builder.h"
+#include "classifier/permits/permits.h"
 
 namespace portcullis::classifier {
 namespace {

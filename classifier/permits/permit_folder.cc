@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/compiler/permit_folder.h"
+#include "classifier/permits/permit_folder.h"
 
 #include <algorithm>
 #include <functional>

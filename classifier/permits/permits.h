@@ -13,8 +13,8 @@
 
 #include "classifier/compiler/classes.h"
 #include "classifier/compiler/matrix.h"
-#include "classifier/compiler/permit_folder.h"
 #include "classifier/layout.h"
+#include "classifier/permits/permit_folder.h"
 #include "classifier/rule.h"
 
 namespace portcullis::classifier {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/compiler/permits.h"
+#include "classifier/permits/permits.h"
 
 #include <algorithm>
 #include <numeric>

@@ -14,8 +14,8 @@
 #include "classifier/compiler/classes.h"
 #include "classifier/compiler/comb.h"
 #include "classifier/compiler/matrix.h"
-#include "classifier/compiler/permit_lines.h"
 #include "classifier/layout.h"
+#include "classifier/permits/permit_lines.h"
 #include "classifier/rule.h"
 
 namespace portcullis::classifier {
