@@ -5,8 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
+#include "classifier/kernel/some.h"
 #include "classifier/kernel/walk.h"
 
 namespace portcullis::classifier {
@@ -144,32 +144,35 @@ class PermitStage {
                             const KeyBurst<K>& burst,
                             const Key* keys,
                             std::uint64_t walked) {
-    KeyBurst<K> rest;
-    alignas(Key) unsigned char room[kMax * sizeof(Key)];
-    std::size_t count = 0;
-    for (std::uint64_t bits = walked; bits != 0; bits &= bits - 1) {
-      const int i = __builtin_ctzll(bits);
-      rest.src_class[count] = burst.src_class[i];
-      rest.dst_class[count] = burst.dst_class[i];
-      rest.port_key[count] = burst.port_key[i];
-      rest.src_mark[count] = burst.src_mark[i];
-      rest.dst_mark[count] = burst.dst_mark[i];
-      std::memcpy(room + count++ * sizeof(Key), keys + i, sizeof(Key));
-    }
-    for (std::size_t k = count; k % K::kLanes != 0; ++k) {
-      rest.src_class[k] = 0;
-      rest.dst_class[k] = 0;
-      rest.port_key[k] = 0;
-    }
-    Verdict verdicts[kMax];
-    WalkStage<K>::run(table, rest, reinterpret_cast<const Key*>(room), count, verdicts);
     std::uint64_t allowed = 0;
-    const Verdict* verdict = verdicts;
-    for (std::uint64_t bits = walked; bits != 0; bits &= bits - 1, ++verdict) {
-      const std::uint32_t both = verdict->egress.bits & verdict->ingress.bits;
-      allowed |= std::uint64_t{both >> 31U} << __builtin_ctzll(bits);
-    }
+    const auto ask = [&](const Key* some, std::size_t count, Verdict* verdicts) {
+      KeyBurst<K> rest;
+      pick(burst, walked, rest);
+      WalkStage<K>::run(table, rest, some, count, verdicts);
+    };
+    ask_some<K, Verdict>(walked, keys, ask, [&allowed](int i, const Verdict& verdict) {
+      const std::uint32_t both = verdict.egress.bits & verdict.ingress.bits;
+      allowed |= std::uint64_t{both >> 31U} << i;
+    });
     return allowed;
+  }
+
+  /// What the burst knows of the flows of the set bits.
+  static void pick(const KeyBurst<K>& burst, std::uint64_t bits, KeyBurst<K>& out) {
+    std::size_t count = 0;
+    for (; bits != 0; bits &= bits - 1, ++count) {
+      const int i = __builtin_ctzll(bits);
+      out.src_class[count] = burst.src_class[i];
+      out.dst_class[count] = burst.dst_class[i];
+      out.port_key[count] = burst.port_key[i];
+      out.src_mark[count] = burst.src_mark[i];
+      out.dst_mark[count] = burst.dst_mark[i];
+    }
+    for (; count % K::kLanes != 0; ++count) {
+      out.src_class[count] = 0;
+      out.dst_class[count] = 0;
+      out.port_key[count] = 0;
+    }
   }
 
   static void store(const KeyBurst<K>& burst,
