@@ -158,7 +158,8 @@ void Table::read_view() {
   view_.outcomes = records<std::uint32_t>(parts_, Part::outcomes);
   view_.lines = records<PortLine>(parts_, Part::lines);
   view_.forks = records<Fork>(parts_, Part::forks);
-  if (header.permits != 0) {
+  if (static_cast<PermitForm>(header.permits) != PermitForm::none) {
+    view_.permits_wide = static_cast<PermitForm>(header.permits) == PermitForm::wide;
     view_.permit_rows = records<std::uint32_t>(parts_, Part::permit_rows);
     view_.permit_cells = records<std::uint32_t>(parts_, Part::permit_cells);
     view_.permit_lines = records<std::uint32_t>(parts_, Part::permit_lines);
