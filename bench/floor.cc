@@ -106,6 +106,31 @@ double best_mlps(unsigned loads, const std::vector<std::uint32_t>& words, Follow
   return best;
 }
 
+/// What permit() reads between the classes of both ends and its line. Returns the line, or
+/// kLineWalk if it reads none.
+std::uint32_t permit_line(Lines& lines,
+                          const TableView& view,
+                          std::uint32_t src,
+                          std::uint32_t dst) {
+  if (!view.permits_wide) {
+    const std::uint32_t row = lines.read(view.permit_rows, src);
+    const std::uint32_t cell = lines.read(view.permit_cells, (row & kPermitBase) + dst);
+    const std::uint32_t line = cell & kCellLine;
+    return cell >> kCellClassShift == dst && line != kCellLine ? line : kLineWalk;
+  }
+  const std::uint32_t row = lines.read(view.permit_rows, std::size_t{src} * 2);
+  const std::uint32_t shared = view.permit_rows[std::size_t{src} * 2 + 1];
+  const std::size_t own_at = (std::size_t{row & kPermitBase} + dst) * 2;
+  const std::size_t shared_at = (std::size_t{shared} + dst) * 2;
+  const std::uint32_t own_class = lines.read(view.permit_cells, own_at);
+  const std::uint32_t shared_class = lines.read(view.permit_cells, shared_at);
+  if (own_class == dst) {
+    return view.permit_cells[own_at + 1];
+  }
+  const bool is_shared = own_class != (dst | kCellDefault) && shared_class == dst;
+  return is_shared ? view.permit_cells[shared_at + 1] : kLineWalk;
+}
+
 }  // namespace
 
 std::size_t touched_bytes(const Table& table, std::span<const Key4> keys) {
@@ -114,10 +139,9 @@ std::size_t touched_bytes(const Table& table, std::span<const Key4> keys) {
   for (const Key4& key : keys) {
     const std::uint32_t src = class_of(lines, view, key.src);
     const std::uint32_t dst = class_of(lines, view, key.dst);
-    const std::uint32_t row = lines.read(view.permit_rows, src);
-    const std::uint32_t cell = lines.read(view.permit_cells, (row & kPermitBase) + dst);
-    if (cell >> kCellClassShift == dst && (cell & kCellLine) != kLineWalk) {
-      lines.read(view.permit_lines, std::size_t{cell & kCellLine} * PermitLine::kToggles);
+    const std::uint32_t line = permit_line(lines, view, src, dst);
+    if (line != kLineWalk) {
+      lines.read(view.permit_lines, std::size_t{line} * PermitLine::kToggles);
     }
   }
   return lines.bytes();

@@ -15,8 +15,8 @@
 #include "classifier/compiler/classes.h"
 #include "classifier/compiler/compiled.h"
 #include "classifier/compiler/matrix.h"
-#include "classifier/compiler/permits.h"
 #include "classifier/filter/filter.h"
+#include "classifier/permits/permits.h"
 #include "classifier/verdict.h"
 
 namespace portcullis::classifier {
@@ -62,7 +62,7 @@ Header header_of(const Parts& parts, const Classes& classes, const RuleSet& rule
       .window_first = parts.maps.window_v4.first,
       .window_size = static_cast<std::uint32_t>(parts.maps.window_v4.classes.size()),
       .entry_shift = parts.maps.entry_shift,
-      .permits = parts.permits.rows.empty() ? 0U : 1U,
+      .permits = static_cast<std::uint32_t>(parts.permits.form),
       .first_by_port = first(Opening::by_port),
       .first_open = first(Opening::open),
       .first_outside = first(Opening::outside),
@@ -138,11 +138,13 @@ std::pair<SourceRecord, DestinationRecord> Compiled::records_of(std::uint32_t nu
 }
 
 Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const CompileOptions& options) {
-  PORTCULLIS_TRY(Compiled compiled, compile_whole(rules, options, false));
+  PORTCULLIS_TRY(Compiled compiled, compile_whole(rules, options, {}));
   return std::move(compiled.table);
 }
 
-Result<Compiled> compile_whole(const RuleSet& rules, const CompileOptions& options, bool reserve) {
+Result<Compiled> compile_whole(const RuleSet& rules,
+                               const CompileOptions& options,
+                               const WholeOptions& whole) {
   const std::size_t bytes_max = options.table_bytes_max;
   PORTCULLIS_TRY_VOID(check_rules(rules));
   PORTCULLIS_TRY(const std::vector<std::byte> filter, compile_filter(rules, bytes_max));
@@ -155,11 +157,20 @@ Result<Compiled> compile_whole(const RuleSet& rules, const CompileOptions& optio
                    matrix.add(direction, out.classes.half(direction)));
   }
   // The permits number the classes, so what names classes comes after them.
-  out.permits = fold_permits(rules.default_mode, out.classes, matrix, reserve);
-  const Permits permits = permits_of(out.permits.get(), out.classes);
-  PORTCULLIS_TRY(
-      const AddressMaps maps,
-      map_addresses(rules, out.classes, bytes_max - std::min(bytes_max, matrix.bytes())));
+  const std::size_t bytes_left = bytes_max - std::min(bytes_max, matrix.bytes());
+  out.permits = fold_permits(rules.default_mode,
+                             out.classes,
+                             matrix,
+                             whole.reserve,
+                             {.bytes_max = bytes_left, .narrowest = whole.narrowest_permits});
+  Permits permits = permits_of(out.permits.get(), out.classes);
+  PORTCULLIS_TRY(const AddressMaps maps, map_addresses(rules, out.classes, bytes_left));
+  const std::size_t record_bytes =
+      out.classes.classes.size() * (sizeof(SourceRecord) + sizeof(DestinationRecord));
+  if (maps.bytes() + record_bytes + filter.size() + permits.bytes() > bytes_left) {
+    permits = {};  // A table without them is slower, but there is one.
+    out.permits = nullptr;
+  }
   const ClassRecords records = records_of(out);
   const Parts parts{
       .records = records, .matrix = matrix, .permits = permits, .maps = maps, .filter = filter};

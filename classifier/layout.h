@@ -27,10 +27,10 @@ enum class Part : std::uint8_t {
   outcomes,         // u32[n]: what the cells of a row mean.
   lines,            // PortLine[n].
   forks,            // Fork[n].
-  permit_rows,      // u32[classes]: where the permits of a source begin.
-  permit_cells,     // u32[n]: rows laid into each other's gaps.
+  permit_rows,      // u32[classes], or two of them: where the permits of a source begin.
+  permit_cells,     // u32[n], or two of them: rows laid into each other's gaps.
   permit_lines,     // PermitLine[n].
-  permit_defaults,  // u32[classes]: the lines of a class where no cell says otherwise.
+  permit_defaults,  // u32[classes], or two of them: its lines where no cell says otherwise.
   filter,           // A FilterHeader and what it says; nothing without static rules.
 };
 inline constexpr std::size_t kPartCount = 18;
@@ -119,23 +119,34 @@ enum class Opening : std::uint8_t {
   outside,  // No workload: as open, but not to another such end where transit is denied.
 };
 
+/// The permit parts are narrow where 16 bits are enough to number classes and lines.
+enum class PermitForm : std::uint8_t { none, narrow, wide };
+
 /// Permit row: | opening 2 | workload 1 | base 29 |. The cell of a destination class is at
-/// base + class. A workload is allowed to reach its own address.
+/// base + class. A workload is allowed to reach its own address. Wide rows have a second word: the
+/// base of a row that other sources share, asked where their own says nothing.
 inline constexpr unsigned kOpeningShift = 30;
 inline constexpr std::uint32_t kPermitWorkload = 1U << 29U;
 inline constexpr std::uint32_t kPermitBase = kPermitWorkload - 1;
-/// Permit cell: | destination class 16 | permit line 16 |. It is the row's own if the class is the
-/// one asked for: bases are unique, so base and class follow from place and class.
+/// Narrow permit cell: | destination class 16 | permit line 16 |. It is the row's own if the class
+/// is the one asked for: bases are unique, so base and class follow from place and class.
 inline constexpr unsigned kCellClassShift = 16;
 inline constexpr std::uint32_t kCellLine = 0xffff;
 inline constexpr std::uint32_t kNoCell = 0xffff'ffffU;
-/// Permit default: | line as destination 16 | line as source 16 |.
+/// Classes and lines that narrow cells can name; the last number is that of free cells, or
+/// kLineWalk.
+inline constexpr std::size_t kNarrowPermits = 65535;
+/// Wide permit cell, two words: | default 1 | destination class 31 | permit line 32 |. With the
+/// first bit, neither this row nor the shared one says anything of that class.
+inline constexpr std::uint32_t kCellDefault = 1U << 31U;
+/// Permit default: | line as destination 16 | line as source 16 |; wide: two words, the line as
+/// source first.
 
-/// Permit lines that every table has, and the one that none has: it depends on the node, or there
-/// are more lines than numbers, so the whole walk is asked.
+/// Permit lines that every table has, and the one that none has: it depends on the node, so the
+/// whole walk is asked. Narrow cells and defaults keep the lower half of it.
 inline constexpr std::uint32_t kLineNothing = 0;
 inline constexpr std::uint32_t kLineEverything = 1;
-inline constexpr std::uint32_t kLineWalk = 0xffff;
+inline constexpr std::uint32_t kLineWalk = 0xffff'ffffU;
 
 /// Which (protocol << 16 | destination port) are allowed: those with an odd number of toggles at or
 /// below them. Unused toggles are PortLine::kNoLimit; a line without one goes on in the next.
@@ -162,7 +173,7 @@ struct Header {
   std::uint32_t window_first = 0;  // The first address of window_v4.
   std::uint32_t window_size = 0;   // How many addresses it covers.
   std::uint32_t entry_shift = 0;   // 1: an Entry4 is 16 bits; 2: it is 32.
-  std::uint32_t permits = 0;       // 1: the permit parts are there.
+  std::uint32_t permits = 0;       // A PermitForm.
   // By number, classes are closed, by_port, open, outside as destinations; where each begins.
   std::uint32_t first_by_port = 0;
   std::uint32_t first_open = 0;
@@ -202,6 +213,7 @@ struct TableView {
   std::uint32_t window_size = 0;
   std::uint32_t entry_shift = 0;
   std::uint32_t entry_mask = 0;
+  bool permits_wide = false;
   bool filtered = false;  // Static rules decide first.
   FilterView filter;
 };

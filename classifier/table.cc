@@ -20,8 +20,8 @@ constexpr std::size_t kAlignment = 64;
 /// rather than branches reads a line 0, and a ninth outcome of it, where a table has no lines.
 constexpr std::size_t kTailBytes = 128;
 
-/// A table of this size asks for huge pages: lookups go everywhere in it, and a page in 4 KiB
-/// pieces costs a walk of the page table nearly each time.
+/// A table, or a part of its own, of this size asks for huge pages: lookups go everywhere in it,
+/// and a page in 4 KiB pieces costs a walk of the page table nearly each time.
 constexpr std::size_t kHugePageBytes = std::size_t{2} << 20U;
 
 constexpr std::size_t aligned(std::size_t bytes) {
@@ -30,8 +30,14 @@ constexpr std::size_t aligned(std::size_t bytes) {
 
 /// On a cache line of their own; zeros from `written` on.
 std::shared_ptr<std::byte> allocate_bytes(std::size_t bytes, std::size_t written = 0) {
-  auto* const memory = static_cast<std::byte*>(std::aligned_alloc(kAlignment, aligned(bytes)));
+  const bool huge = bytes >= kHugePageBytes;
+  const std::size_t alignment = huge ? kHugePageBytes : kAlignment;
+  const std::size_t whole = (bytes + alignment - 1) / alignment * alignment;
+  auto* const memory = static_cast<std::byte*>(std::aligned_alloc(alignment, whole));
   PORTCULLIS_CHECK(memory != nullptr);
+  if (huge) {
+    madvise(memory, whole, MADV_HUGEPAGE);  // A wish: the kernel may lack them.
+  }
   std::memset(memory + written, 0, aligned(bytes) - written);
   return {memory, [](std::byte* freed) { std::free(freed); }};
 }
@@ -152,7 +158,8 @@ void Table::read_view() {
   view_.outcomes = records<std::uint32_t>(parts_, Part::outcomes);
   view_.lines = records<PortLine>(parts_, Part::lines);
   view_.forks = records<Fork>(parts_, Part::forks);
-  if (header.permits != 0) {
+  if (static_cast<PermitForm>(header.permits) != PermitForm::none) {
+    view_.permits_wide = static_cast<PermitForm>(header.permits) == PermitForm::wide;
     view_.permit_rows = records<std::uint32_t>(parts_, Part::permit_rows);
     view_.permit_cells = records<std::uint32_t>(parts_, Part::permit_cells);
     view_.permit_lines = records<std::uint32_t>(parts_, Part::permit_lines);

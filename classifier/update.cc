@@ -12,6 +12,7 @@
 #include "classifier/updater/moves.h"
 #include "classifier/updater/row_update.h"
 #include "classifier/updater/running.h"
+#include "classifier/updater/start.h"
 #include "classifier/verdict.h"
 
 namespace portcullis::classifier {
@@ -42,6 +43,7 @@ constexpr std::size_t kGarbageShareMax = 10;
 struct Updater::State {
   RuleSet rules;
   CompileOptions options;
+  PermitForm narrowest_permits = PermitForm::narrow;
   std::unique_ptr<Running> running;  // Null: an update failed half-way, the next compiles anew.
   Header header;                     // Of the newest table.
   Table::Parts parts;
@@ -66,9 +68,16 @@ Updater& Updater::operator=(Updater&&) noexcept = default;
 Updater::~Updater() = default;
 
 Result<Updater> Updater::start(RuleSet rules, const CompileOptions& options) {
-  auto state = std::make_unique<State>();
+  return start_updater(std::move(rules), options, PermitForm::narrow);
+}
+
+Result<Updater> start_updater(RuleSet rules,
+                              const CompileOptions& options,
+                              PermitForm narrowest_permits) {
+  auto state = std::make_unique<Updater::State>();
   state->rules = std::move(rules);
   state->options = options;
+  state->narrowest_permits = narrowest_permits;
   PORTCULLIS_TRY_VOID(state->compile("the first", true));
   return Updater(std::move(state));
 }
@@ -102,9 +111,11 @@ Result<UpdateReport> Updater::update(RuleDelta delta) {
 }
 
 Result<UpdateReport> Updater::State::compile(std::string why, bool reserve) {
-  auto compiled = compile_whole(rules, options, reserve);
+  WholeOptions whole{.reserve = reserve, .narrowest_permits = narrowest_permits};
+  auto compiled = compile_whole(rules, options, whole);
   if (!compiled && reserve) {
-    compiled = compile_whole(rules, options, false);  // The reserve may have been too much.
+    whole.reserve = false;  // It may have been too much.
+    compiled = compile_whole(rules, options, whole);
   }
   if (!compiled) {
     return Failure(std::move(compiled).error());

@@ -63,6 +63,9 @@ class Updater {
 
  private:
   struct State;
+  friend Result<Updater> start_updater(RuleSet rules,
+                                       const CompileOptions& options,
+                                       PermitForm narrowest_permits);
   explicit Updater(std::unique_ptr<State> state);
 
   std::unique_ptr<State> state_;

@@ -23,10 +23,16 @@ struct PartText {
   std::string_view what;
 };
 
-/// By Part. An Entry4 and a tile are as wide as the table says.
+/// Words of a permit row, cell or default.
+std::size_t permit_words(const TableView& view) {
+  return view.permits_wide ? 2 : 1;
+}
+
+/// By Part. Entries, tiles and permits are as wide as the table says.
 std::array<PartText, kPartCount> texts_of(const TableView& view) {
   const std::size_t entry = std::size_t{1} << view.entry_shift;
   const std::size_t tile = std::size_t{kTileColumns} << view.cell_shift;
+  const std::size_t permit = permit_words(view) * sizeof(std::uint32_t);
   return {{
       {"window_v4", entry, "IPv4 addresses with an entry of their own"},
       {"root_v4", entry, "IPv4 trie, upper 16 bits"},
@@ -41,10 +47,10 @@ std::array<PartText, kPartCount> texts_of(const TableView& view) {
       {"outcomes", sizeof(std::uint32_t), "what the cells of a row mean"},
       {"lines", sizeof(PortLine), "decisions by port"},
       {"forks", sizeof(Fork), "decisions by node"},
-      {"permit_rows", sizeof(std::uint32_t), "permits of a source"},
-      {"permit_cells", sizeof(std::uint32_t), "places for permits of a pair of classes"},
+      {"permit_rows", permit, "permits of a source"},
+      {"permit_cells", permit, "places for permits of a pair of classes"},
       {"permit_lines", sizeof(PermitLine), "sets of ports"},
-      {"permit_defaults", sizeof(std::uint32_t), "what holds without a cell"},
+      {"permit_defaults", permit, "what holds without a cell"},
       {"filter", 1, "static rules"},
   }};
 }
@@ -90,15 +96,17 @@ void count_permits(const Header& header, const TableView& view, TableReport& rep
   if (view.permit_rows == nullptr) {
     return;
   }
+  const std::size_t words = permit_words(view);
   std::set<std::uint32_t> bases;
-  for (std::size_t i = 0; i < report.classes; ++i) {
+  for (std::size_t i = 0; i < report.classes * words; ++i) {
     bases.insert(view.permit_rows[i] & kPermitBase);
   }
+  report.permit_form = words == 2 ? "wide" : "narrow";
   report.permit_rows = bases.size();
   report.permit_places = report.parts[static_cast<std::size_t>(Part::permit_cells)].records;
-  report.permit_cells = report.permit_places -
-                        static_cast<std::size_t>(std::count(
-                            view.permit_cells, view.permit_cells + report.permit_places, kNoCell));
+  for (std::size_t i = 0; i < report.permit_places; ++i) {
+    report.permit_cells += view.permit_cells[i * words] != kNoCell ? 1 : 0;
+  }
   report.classes_by_opening = {header.first_by_port,
                                header.first_open - header.first_by_port,
                                header.first_outside - header.first_open,
@@ -148,13 +156,14 @@ std::string to_text(const TableReport& report) {
                      report.egress.tiles_placed,
                      report.ingress.tiles_placed);
   if (report.permit_rows == 0) {
-    out += "permits  none: too many classes or pairs, so every key takes the whole walk\n";
+    out += "permits  none: they would be too large, so every key takes the whole walk\n";
   } else {
-    out += fmt::format("permits  {} cells of {} rows in {} places ({:.0f} % full)\n",
+    out += fmt::format("permits  {} cells of {} rows in {} places ({:.0f} % full), {}\n",
                        report.permit_cells,
                        report.permit_rows,
                        report.permit_places,
-                       share(report.permit_cells, report.permit_places));
+                       share(report.permit_cells, report.permit_places),
+                       report.permit_form);
     out += fmt::format(
         "default  as destinations {} classes are closed, {} open on some ports, {} open, {} "
         "outside\n",
@@ -197,6 +206,7 @@ std::string to_json(const TableReport& report) {
               {"egress", rows(report.egress)},
               {"ingress", rows(report.ingress)},
               {"tiles_kept", report.tiles_kept},
+              {"permit_form", report.permit_form},
               {"permit_rows", report.permit_rows},
               {"permit_cells", report.permit_cells},
               {"permit_places", report.permit_places},

@@ -34,6 +34,7 @@ struct TableReport {
   TableRows egress;
   TableRows ingress;
   std::size_t tiles_kept = 0;
+  std::string permit_form = "none";  // Or "narrow", or "wide".
   std::size_t permit_rows = 0;
   std::size_t permit_cells = 0;  // Places taken, of those that the part has.
   std::size_t permit_places = 0;

@@ -13,7 +13,7 @@
 #include "classifier/compile.h"
 #include "classifier/compiler/classes.h"
 #include "classifier/compiler/matrix.h"
-#include "classifier/compiler/permit_folder.h"
+#include "classifier/permits/permit_folder.h"
 #include "classifier/table.h"
 
 namespace portcullis::classifier {
@@ -28,8 +28,16 @@ struct Compiled {
   [[nodiscard]] std::pair<SourceRecord, DestinationRecord> records_of(std::uint32_t number) const;
 };
 
-/// compile(), keeping more than the table. With a reserve, some numbers of classes stay free for
-/// those that updates find. REQUIRES: `rules` outlives the result. Errors: those of compile().
-Result<Compiled> compile_whole(const RuleSet& rules, const CompileOptions& options, bool reserve);
+/// What only those ask for who know the compiler.
+struct WholeOptions {
+  bool reserve = false;  // Some numbers of classes stay free for those that updates find.
+  PermitForm narrowest_permits = PermitForm::narrow;  // Tests have small tables in the wide form.
+};
+
+/// compile(), keeping more than the table. REQUIRES: `rules` outlives the result. Errors: those of
+/// compile().
+Result<Compiled> compile_whole(const RuleSet& rules,
+                               const CompileOptions& options,
+                               const WholeOptions& whole);
 
 }  // namespace portcullis::classifier

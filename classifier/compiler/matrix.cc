@@ -14,8 +14,8 @@ namespace portcullis::classifier {
 namespace {
 
 constexpr std::size_t kByteCells = 256;
-/// Cells kept beside their packed form, 8 bytes each.
-constexpr std::size_t kCellsKeptMax = std::size_t{1} << 24U;
+/// Cells kept beside their packed form, 8 bytes each: so many at least.
+constexpr std::size_t kCellsKept = std::size_t{1} << 24U;
 constexpr std::size_t kWordsPerTile = kTileColumns / 2;
 constexpr std::size_t kWordsPerSpan = sizeof(Span) / sizeof(std::uint32_t);
 
@@ -68,7 +68,10 @@ SparseRow unidentified_row() {
 }  // namespace
 
 Matrix::Matrix(const RuleSet& rules, std::size_t bytes_max)
-    : rules_(rules), bytes_max_(bytes_max), outcomes_(rules) {
+    : rules_(rules),
+      bytes_max_(bytes_max),
+      cells_kept_max_(std::max(kCellsKept, bytes_max / 2 / sizeof(SparseRow::Cell))),
+      outcomes_(rules) {
   tiles_.place(std::array<std::uint32_t, kWordsPerTile>{});  // Tile 0: every cell 0.
 }
 
@@ -111,7 +114,7 @@ Result<std::vector<RowPlace>> Matrix::add(Direction direction, const Half& half)
 
 void Matrix::keep(Direction direction, const SparseRow& row) {
   cells_kept_ += row.cells.size();
-  if (cells_kept_ <= kCellsKeptMax) {
+  if (cells_kept_ <= cells_kept_max_) {
     rows_[static_cast<std::size_t>(direction)].push_back(row);
   } else {
     rows_ = {};
@@ -119,7 +122,7 @@ void Matrix::keep(Direction direction, const SparseRow& row) {
 }
 
 const std::vector<SparseRow>* Matrix::rows(Direction direction) const {
-  return cells_kept_ <= kCellsKeptMax ? &rows_[static_cast<std::size_t>(direction)] : nullptr;
+  return cells_kept_ <= cells_kept_max_ ? &rows_[static_cast<std::size_t>(direction)] : nullptr;
 }
 
 std::optional<RowPlace> Matrix::replace_row(Direction direction,

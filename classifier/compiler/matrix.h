@@ -69,6 +69,7 @@ class Matrix {
 
   const RuleSet& rules_;
   std::size_t bytes_max_;
+  std::size_t cells_kept_max_;
   Outcomes outcomes_;
   Intern spans_;
   Intern tiles_;  // Cells of 16 bits, two a word.

@@ -29,20 +29,41 @@ struct KeyBurst {
   }
 };
 
+/// Hands a burst's keys over in lanes, those past its end as zeros:
+/// take(number of the first, sources, destinations, ports, the rest).
+template <Kernel K, typename Take>
+void load_burst(const Key4* keys, std::size_t n, Take take) {
+  const auto load = [&take](const Key4* some, std::size_t at) {
+    typename K::Lanes src;
+    typename K::Lanes dst;
+    typename K::Lanes ports;
+    typename K::Lanes rest;
+    K::load_keys(some, src, dst, ports, rest);
+    take(at, src, dst, ports, rest);
+  };
+  std::size_t i = 0;
+  for (; i + K::kLanes <= n; i += K::kLanes) {
+    load(keys + i, i);
+  }
+  if (i < n) {
+    alignas(64) unsigned char room[K::kLanes * sizeof(Key4)] = {};
+    std::memcpy(room, keys + i, (n - i) * sizeof(Key4));
+    load(reinterpret_cast<const Key4*>(room), i);
+  }
+}
+
 template <Kernel K>
 class ClassStage {
  public:
   /// Shapes: keys[n]; n <= kBurstMax.
   static void run(const TableView& table, const Key4* keys, std::size_t n, KeyBurst<K>& burst) {
-    std::size_t i = 0;
-    for (; i + K::kLanes <= n; i += K::kLanes) {
-      load(keys + i, burst, i);
-    }
-    if (i < n) {
-      alignas(64) unsigned char room[K::kLanes * sizeof(Key4)] = {};
-      std::memcpy(room, keys + i, (n - i) * sizeof(Key4));
-      load(reinterpret_cast<const Key4*>(room), burst, i);
-    }
+    const auto take = [&burst](std::size_t at, Lanes src, Lanes dst, Lanes ports, Lanes rest) {
+      K::store(burst.src_mark + at, src);
+      K::store(burst.dst_mark + at, dst);
+      const Lanes protocol = K::bit_and(rest, K::splat(0xff'0000));
+      K::store(burst.port_key + at, K::add(K::shift_right(ports, 16), protocol));
+    };
+    load_burst<K>(keys, n, take);
     classes_v4(table, burst.src_mark, n, burst.src_class);
     classes_v4(table, burst.dst_mark, n, burst.dst_class);
   }
@@ -94,18 +115,6 @@ class ClassStage {
   using Lanes = typename K::Lanes;
   using Mask = typename K::Mask;
   static constexpr std::size_t kMax = limits::kBurstMax;
-
-  static void load(const Key4* keys, KeyBurst<K>& burst, std::size_t at) {
-    Lanes src;
-    Lanes dst;
-    Lanes ports;
-    Lanes rest;
-    K::load_keys(keys, src, dst, ports, rest);
-    K::store(burst.src_mark + at, src);
-    K::store(burst.dst_mark + at, dst);
-    const Lanes protocol = K::bit_and(rest, K::splat(0xff'0000));
-    K::store(burst.port_key + at, K::add(K::shift_right(ports, 16), protocol));
-  }
 
   /// An address in the window takes one load. The others take the trie.
   static void classes_v4(const TableView& table,

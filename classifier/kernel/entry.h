@@ -3,29 +3,13 @@
 #pragma once
 
 #include <cstddef>
-#include <cstring>
 
 #include "classifier/kernel/filter.h"
 #include "classifier/kernel/kernels.h"
 #include "classifier/kernel/permit.h"
+#include "classifier/kernel/some.h"
 
 namespace portcullis::classifier {
-
-/// Asks for the flows of the set bits alone; `ask` is given their keys, how many, and room.
-template <typename Key, typename Answer, typename Ask>
-void ask_some(std::uint64_t bits, const Key* keys, Answer* answers, Ask ask) {
-  alignas(Key) unsigned char room[limits::kBurstMax * sizeof(Key)];
-  Answer given[limits::kBurstMax];
-  std::size_t count = 0;
-  for (std::uint64_t left = bits; left != 0; left &= left - 1) {
-    std::memcpy(room + count++ * sizeof(Key), keys + __builtin_ctzll(left), sizeof(Key));
-  }
-  ask(reinterpret_cast<const Key*>(room), count, given);
-  const Answer* next = given;
-  for (std::uint64_t left = bits; left != 0; left &= left - 1) {
-    answers[__builtin_ctzll(left)] = *next++;
-  }
-}
 
 /// A decision of the static rules as an answer; a type of each kernel, as all that it calls.
 template <Kernel K>
@@ -52,7 +36,9 @@ void ask_filter_first(
     Told<K>::tell(decided.decisions[i], answers[i]);
   }
   if (decided.undecided != 0) {
-    ask_some(decided.undecided, keys, answers, ask);
+    ask_some<K, Answer>(decided.undecided, keys, ask, [answers](int i, const Answer& answer) {
+      answers[i] = answer;
+    });
   }
 }
 

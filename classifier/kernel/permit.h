@@ -5,8 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
+#include "classifier/kernel/cells.h"
+#include "classifier/kernel/some.h"
 #include "classifier/kernel/walk.h"
 
 namespace portcullis::classifier {
@@ -24,13 +25,8 @@ class PermitStage {
     std::uint64_t walked = KeyBurst<K>::bits(n);
     std::uint64_t allowed = 0;
     if (table.permit_rows != nullptr) {
-      alignas(64) std::uint32_t lines[kMax];
-      Open open = read_cells(table, burst, n, lines);
-      open.lined &= walked;
-      open.defaulted &= walked;
-      allowed = open.allowed | read_lines(table, burst, lines, open);
-      allowed |= read_defaults(table, burst, open);
-      walked = open.walked;
+      walked = table.permits_wide ? read<WideCells<K>>(table, burst, n, allowed)
+                                  : read<NarrowCells<K>>(table, burst, n, allowed);
     }
     if (walked != 0) {
       allowed |= walk(table, burst, keys, walked);
@@ -51,23 +47,37 @@ class PermitStage {
     std::uint64_t walked = 0;     // The whole walk.
   };
 
-  /// Fills lines[i] for flows of Open::lined.
+  /// What permits say of a burst. Returns the flows whose permit says to walk.
+  template <typename Cells>
+  static std::uint64_t read(const TableView& table,
+                            const KeyBurst<K>& burst,
+                            std::size_t n,
+                            std::uint64_t& allowed) {
+    alignas(64) std::uint32_t found[kMax];
+    Open open = read_cells<Cells>(table, burst, n, found);
+    open.lined &= KeyBurst<K>::bits(n);
+    open.defaulted &= KeyBurst<K>::bits(n);
+    allowed = open.allowed | read_lines<Cells>(table, burst, found, open);
+    allowed |= read_defaults<Cells>(table, burst, open);
+    return open.walked;
+  }
+
+  /// Fills found[i] for flows of Open::lined.
+  template <typename Cells>
   static Open read_cells(const TableView& table,
                          const KeyBurst<K>& burst,
                          std::size_t n,
-                         std::uint32_t* lines) {
+                         std::uint32_t* found) {
     Open open;
     for (std::size_t i = 0; i < n; i += K::kLanes) {
       const Lanes src = K::load(burst.src_class + i);
       // An address asked for twice has one class, even if that changed between the two.
       const Mask same = K::equal(K::load(burst.src_mark + i), K::load(burst.dst_mark + i));
       const Lanes dst = K::select(same, src, K::load(burst.dst_class + i));
-      const Lanes row = K::gather(table.permit_rows, src);
-      const Lanes place = K::add(K::bit_and(row, K::splat(kPermitBase)), dst);
-      const Lanes cell = K::gather(table.permit_cells, place);
-      K::store(lines + i, K::bit_and(cell, K::splat(kCellLine)));
-      const Mask hit = K::equal(K::shift_right(cell, kCellClassShift), dst);
-      const Mask missed = K::mask_not(hit);
+      const Lanes row = Cells::rows(table, src);
+      const FoundCells<K> cells = Cells::find(table, row, src, dst);
+      K::store(found + i, cells.at);
+      const Mask missed = K::mask_not(cells.hit);
 
       const Mask dst_not_open = K::less(dst, K::splat(table.first_open));
       const Mask open_ends =
@@ -79,7 +89,7 @@ class PermitStage {
       const Mask defaulted = K::mask_and(missed, special);
       const Mask decided = K::mask_and(K::mask_and(missed, open_ends), K::mask_not(special));
       open.allowed |= std::uint64_t{K::bits_of(K::mask_or(self, decided))} << i;
-      open.lined |= std::uint64_t{K::bits_of(hit)} << i;
+      open.lined |= std::uint64_t{K::bits_of(cells.hit)} << i;
       open.defaulted |= std::uint64_t{K::bits_of(defaulted)} << i;
     }
     return open;
@@ -99,22 +109,25 @@ class PermitStage {
     return reached & 1U;
   }
 
+  template <typename Cells>
   static std::uint64_t read_lines(const TableView& table,
                                   const KeyBurst<K>& burst,
-                                  const std::uint32_t* lines,
+                                  const std::uint32_t* found,
                                   Open& open) {
     std::uint64_t allowed = 0;
     for (std::uint64_t bits = open.lined; bits != 0; bits &= bits - 1) {
       const int i = __builtin_ctzll(bits);
-      if (lines[i] == kLineWalk) {
+      const std::uint32_t line = Cells::line(table, found[i]);
+      if (line == Cells::kWalk) {
         open.walked |= bits & (0 - bits);
         continue;
       }
-      allowed |= read_line(table, lines[i], burst.port_key[i]) << i;
+      allowed |= read_line(table, line, burst.port_key[i]) << i;
     }
     return allowed;
   }
 
+  template <typename Cells>
   static std::uint64_t read_defaults(const TableView& table, const KeyBurst<K>& burst, Open& open) {
     std::uint64_t allowed = 0;
     for (std::uint64_t bits = open.defaulted; bits != 0; bits &= bits - 1) {
@@ -122,13 +135,13 @@ class PermitStage {
       const std::uint32_t src = burst.src_class[i];
       const std::uint32_t dst = burst.dst_class[i];
       const bool from_outside =
-          table.permit_rows[src] >> kOpeningShift == static_cast<std::uint32_t>(Opening::outside);
+          Cells::row(table, src) >> kOpeningShift == static_cast<std::uint32_t>(Opening::outside);
       if (from_outside && dst >= table.first_shut) {
         continue;
       }
-      const std::uint32_t as_source = table.permit_defaults[src] & 0xffffU;
-      const std::uint32_t as_destination = table.permit_defaults[dst] >> 16U;
-      if (as_source == kLineWalk || as_destination == kLineWalk) {
+      const std::uint32_t as_source = Cells::source_default(table, src);
+      const std::uint32_t as_destination = Cells::destination_default(table, dst);
+      if (as_source == Cells::kWalk || as_destination == Cells::kWalk) {
         open.walked |= bits & (0 - bits);
         continue;
       }
@@ -144,32 +157,35 @@ class PermitStage {
                             const KeyBurst<K>& burst,
                             const Key* keys,
                             std::uint64_t walked) {
-    KeyBurst<K> rest;
-    alignas(Key) unsigned char room[kMax * sizeof(Key)];
-    std::size_t count = 0;
-    for (std::uint64_t bits = walked; bits != 0; bits &= bits - 1) {
-      const int i = __builtin_ctzll(bits);
-      rest.src_class[count] = burst.src_class[i];
-      rest.dst_class[count] = burst.dst_class[i];
-      rest.port_key[count] = burst.port_key[i];
-      rest.src_mark[count] = burst.src_mark[i];
-      rest.dst_mark[count] = burst.dst_mark[i];
-      std::memcpy(room + count++ * sizeof(Key), keys + i, sizeof(Key));
-    }
-    for (std::size_t k = count; k % K::kLanes != 0; ++k) {
-      rest.src_class[k] = 0;
-      rest.dst_class[k] = 0;
-      rest.port_key[k] = 0;
-    }
-    Verdict verdicts[kMax];
-    WalkStage<K>::run(table, rest, reinterpret_cast<const Key*>(room), count, verdicts);
     std::uint64_t allowed = 0;
-    const Verdict* verdict = verdicts;
-    for (std::uint64_t bits = walked; bits != 0; bits &= bits - 1, ++verdict) {
-      const std::uint32_t both = verdict->egress.bits & verdict->ingress.bits;
-      allowed |= std::uint64_t{both >> 31U} << __builtin_ctzll(bits);
-    }
+    const auto ask = [&](const Key* some, std::size_t count, Verdict* verdicts) {
+      KeyBurst<K> rest;
+      pick(burst, walked, rest);
+      WalkStage<K>::run(table, rest, some, count, verdicts);
+    };
+    ask_some<K, Verdict>(walked, keys, ask, [&allowed](int i, const Verdict& verdict) {
+      const std::uint32_t both = verdict.egress.bits & verdict.ingress.bits;
+      allowed |= std::uint64_t{both >> 31U} << i;
+    });
     return allowed;
+  }
+
+  /// What the burst knows of the flows of the set bits.
+  static void pick(const KeyBurst<K>& burst, std::uint64_t bits, KeyBurst<K>& out) {
+    std::size_t count = 0;
+    for (; bits != 0; bits &= bits - 1, ++count) {
+      const int i = __builtin_ctzll(bits);
+      out.src_class[count] = burst.src_class[i];
+      out.dst_class[count] = burst.dst_class[i];
+      out.port_key[count] = burst.port_key[i];
+      out.src_mark[count] = burst.src_mark[i];
+      out.dst_mark[count] = burst.dst_mark[i];
+    }
+    for (; count % K::kLanes != 0; ++count) {
+      out.src_class[count] = 0;
+      out.dst_class[count] = 0;
+      out.port_key[count] = 0;
+    }
   }
 
   static void store(const KeyBurst<K>& burst,

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "classifier/compiler/classes.h"
-#include "classifier/compiler/permit_folder.h"
+#include "classifier/permits/permit_folder.h"
 #include "classifier/updater/census.h"
 
 namespace portcullis::classifier {

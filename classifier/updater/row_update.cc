@@ -6,8 +6,8 @@
 #include <iterator>
 #include <tuple>
 
-#include "classifier/compiler/permits.h"
 #include "classifier/compiler/row_builder.h"
+#include "classifier/permits/permits.h"
 
 namespace portcullis::classifier {
 namespace {
@@ -128,8 +128,8 @@ std::string RowUpdate::run(const Moves& moves, UpdateReport& report) {
     return "the permits grow too large";
   }
   report.permit_rows = running_.compiled.permits->folded();
-  running_.garbage_bytes += running_.book.lost_numbers() * kClassBytes +
-                            running_.compiled.permits->freed() * sizeof(std::uint32_t);
+  running_.garbage_bytes +=
+      running_.book.lost_numbers() * kClassBytes + running_.compiled.permits->freed_bytes();
   if (std::string why = write_addresses(report); !why.empty()) {
     return why;
   }

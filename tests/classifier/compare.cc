@@ -88,7 +88,13 @@ std::size_t compare(const RuleSet& rules,
                     Family family,
                     std::mt19937_64& random,
                     std::size_t flows_max) {
-  const auto flows = boundary_flows(rules, family, random, flows_max);
+  return compare(rules, table, family, boundary_flows(rules, family, random, flows_max));
+}
+
+std::size_t compare(const RuleSet& rules,
+                    const Table& table,
+                    Family family,
+                    const std::vector<Flow>& flows) {
   const auto expected = reference_verdicts(rules, flows);
   for (const Isa isa : isas_here()) {
     EXPECT_TRUE(force_isa(isa));

@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <random>
+#include <vector>
 
+#include "classifier/key.h"
 #include "classifier/rule.h"
 #include "classifier/table.h"
 
@@ -20,6 +22,12 @@ std::size_t compare(const RuleSet& rules,
                     Family family,
                     std::mt19937_64& random,
                     std::size_t flows_max = kFlowsMax);
+
+/// The same of these flows, all of one family.
+std::size_t compare(const RuleSet& rules,
+                    const Table& table,
+                    Family family,
+                    const std::vector<Flow>& flows);
 
 /// How many instruction sets compare() asks.
 std::size_t isa_count();

@@ -11,9 +11,9 @@
 #include <gtest/gtest.h>
 
 #include "bench/corpus.h"
-#include "classifier/compile.h"
+#include "classifier/compiler/compiled.h"
 #include "classifier/lookup.h"
-#include "classifier/update.h"
+#include "classifier/updater/start.h"
 #include "tests/classifier/random_world.h"
 
 namespace portcullis::classifier {
@@ -26,10 +26,11 @@ constexpr std::size_t kFlows = 4096;
 /// A cluster whose policies are taken out and put back. A policy is the rules of one subject set.
 class Life {
  public:
-  explicit Life(std::uint64_t seed)
-      : random_(seed),
+  Life(std::uint64_t seed, PermitForm narrowest)
+      : narrowest_(narrowest),
+        random_(seed),
         all_(bench::make_world({.pods = 2000, .policies = 200, .seed = seed}).rules),
-        updater_(Updater::start(all_).value()) {
+        updater_(start_updater(all_, {}, narrowest).value()) {
     for (std::uint32_t i = 0; i < all_.rules.size(); ++i) {
       policies_[all_.rules[i].subjects].push_back(i);
     }
@@ -43,7 +44,7 @@ class Life {
 
   void compare() {
     const auto updated = updater_.table();
-    const auto compiled = compile(updater_.rules()).value();
+    const auto compiled = compiled_table();
     const auto keys = random_keys();
     std::vector<Verdict> found(keys.size());
     std::vector<Verdict> expected(keys.size());
@@ -62,13 +63,17 @@ class Life {
 
   void expect_compacted() {
     ASSERT_TRUE(updater_.compact());
-    EXPECT_EQ(updater_.table()->bytes(), compile(updater_.rules()).value()->bytes());
+    EXPECT_EQ(updater_.table()->bytes(), compiled_table()->bytes());
   }
 
   [[nodiscard]] double share_max() const { return share_max_; }
   [[nodiscard]] const std::map<std::string, std::size_t>& ways() const { return ways_; }
 
  private:
+  std::unique_ptr<const Table> compiled_table() {
+    return compile_whole(updater_.rules(), {}, {.narrowest_permits = narrowest_}).value().table;
+  }
+
   RuleDelta toggled_policy() {
     auto policy = policies_.begin();
     std::advance(policy, static_cast<std::ptrdiff_t>(random_() % policies_.size()));
@@ -118,6 +123,7 @@ class Life {
     return keys;
   }
 
+  PermitForm narrowest_;
   std::mt19937_64 random_;
   RuleSet all_;
   Updater updater_;
@@ -126,10 +132,10 @@ class Life {
   double share_max_ = 0;
 };
 
-TEST(UpdateCluster, AnswersAsTheCompiledTableAndStaysAsSmall) {
+void live(PermitForm narrowest, unsigned steps) {
   const std::uint64_t seed = seed_of_run(20'260'121);
-  Life life(seed);
-  for (unsigned step = 0; step < kSteps && !HasFailure(); ++step) {
+  Life life(seed, narrowest);
+  for (unsigned step = 0; step < steps && !testing::Test::HasFailure(); ++step) {
     SCOPED_TRACE(fmt::format("step {}", step));
     life.step();
     if (step % kStepsBetweenChecks == 0) {
@@ -142,6 +148,14 @@ TEST(UpdateCluster, AnswersAsTheCompiledTableAndStaysAsSmall) {
   for (const auto& [way, count] : life.ways()) {
     fmt::print("{:>6} {}\n", count, way);
   }
+}
+
+TEST(UpdateCluster, AnswersAsTheCompiledTableAndStaysAsSmall) {
+  live(PermitForm::narrow, kSteps);
+}
+
+TEST(UpdateCluster, DoesSoWithWidePermits) {
+  live(PermitForm::wide, kSteps / 2);
 }
 
 }  // namespace

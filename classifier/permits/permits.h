@@ -13,14 +13,15 @@
 
 #include "classifier/compiler/classes.h"
 #include "classifier/compiler/matrix.h"
-#include "classifier/compiler/permit_folder.h"
 #include "classifier/layout.h"
+#include "classifier/permits/permit_folder.h"
 #include "classifier/rule.h"
 
 namespace portcullis::classifier {
 
-/// The permit parts of a table; all empty when they would be too large or classes too many.
+/// The permit parts of a table; all empty when they would be too large.
 struct Permits {
+  PermitForm form = PermitForm::none;
   std::vector<std::uint32_t> rows;
   std::span<const std::uint32_t> cells;  // The folder's.
   std::span<const std::uint32_t> lines;  // The same.
@@ -31,11 +32,12 @@ struct Permits {
 
 /// Numbers the classes anew, by opening as destinations, and folds the matrix, which holds both
 /// directions of those classes. With a reserve, some numbers of each opening stay free.
-/// Null: permits would be too large, or there are too many classes.
+/// Null: permits would be too large.
 std::unique_ptr<PermitFolder> fold_permits(DefaultMode mode,
                                            Classes& classes,
                                            const Matrix& matrix,
-                                           bool reserve);
+                                           bool reserve,
+                                           const PermitOptions& options);
 
 /// The parts as they are; of no folder: empty.
 Permits permits_of(const PermitFolder* folder, const Classes& classes);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/compiler/permit_lines.h"
+#include "classifier/permits/permit_lines.h"
 
 #include <gtest/gtest.h>
 

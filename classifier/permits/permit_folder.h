@@ -14,16 +14,27 @@
 #include "classifier/compiler/classes.h"
 #include "classifier/compiler/comb.h"
 #include "classifier/compiler/matrix.h"
-#include "classifier/compiler/permit_lines.h"
 #include "classifier/layout.h"
+#include "classifier/permits/permit_lines.h"
+#include "classifier/permits/shared_rows.h"
 #include "classifier/rule.h"
 
 namespace portcullis::classifier {
 
+struct PermitOptions {
+  /// What permits may take.
+  std::size_t bytes_max = std::size_t{1} << 30U;
+  /// No form before this one is used.
+  PermitForm narrowest = PermitForm::narrow;
+};
+
 class PermitFolder {
  public:
   /// REQUIRES: `matrix` outlives this and has kept its rows.
-  PermitFolder(DefaultMode mode, const Matrix& matrix, const Classes& classes);
+  PermitFolder(DefaultMode mode,
+               const Matrix& matrix,
+               const Classes& classes,
+               const PermitOptions& options);
 
   /// Of a class as a destination.
   [[nodiscard]] Opening opening_of(const ClassRoles& roles) const;
@@ -41,20 +52,23 @@ class PermitFolder {
   [[nodiscard]] std::span<const std::uint32_t> classes_of_row(Direction direction,
                                                               std::uint32_t row) const;
 
-  /// Folds what changed; false when there are too many cells, lines or pairs of classes.
+  /// Folds what changed; the first time it chooses the form. False when there are too many cells,
+  /// lines or pairs of classes, or more than the form can name.
   bool fold(const Classes& classes);
 
+  [[nodiscard]] PermitForm form() const { return form_; }
   [[nodiscard]] const std::vector<std::uint32_t>& cells() const { return cells_; }
   [[nodiscard]] const std::vector<std::uint32_t>& lines() const { return lines_.words(); }
   [[nodiscard]] std::vector<std::uint32_t> rows(const Classes& classes) const;
   [[nodiscard]] std::vector<std::uint32_t> defaults(const Classes& classes) const;
   /// Rows folded by the last fold().
   [[nodiscard]] std::size_t folded() const { return folded_; }
-  /// Cells that the last fold() took out.
-  [[nodiscard]] std::size_t freed() const { return freed_; }
+  /// Bytes of the cells that the last fold() took out.
+  [[nodiscard]] std::size_t freed_bytes() const { return freed_ * words() * sizeof(kNoCell); }
 
  private:
   static constexpr std::uint32_t kUnset = 0xffff'ffffU;
+  static constexpr std::uint32_t kNoLine = 0xffff'fffeU;
 
   /// A cell of one direction that differs from what most of its row says.
   struct Deviation {
@@ -75,13 +89,21 @@ class PermitFolder {
     std::vector<std::vector<std::uint32_t>> classes_of_column;
   };
 
-  /// Destination << 16 | line, ascending.
-  using Cells = std::vector<std::uint32_t>;
   struct Row {
-    Cells cells;
+    PermitCells cells;
     std::uint64_t hash = 0;
     std::uint32_t base = kUnset;  // kUnset: not laid out yet.
     std::uint32_t users = 0;
+  };
+  /// The rows of a source: its own, which is asked first, and one that it shares; row 0 for none.
+  struct RowPair {
+    std::uint32_t own = kUnset;
+    std::uint32_t shared = 0;
+  };
+  /// A class and the row of all its cells.
+  struct Turn {
+    std::uint32_t number = 0;
+    std::uint32_t row = 0;
   };
 
   [[nodiscard]] Side& side(Direction direction) {
@@ -100,22 +122,33 @@ class PermitFolder {
   /// Classes that have, or may have, a cell for a destination of these roles.
   void touch_sources_of(const ClassRoles& roles);
   void touch_changed(const Classes& classes);
-  void assign(std::uint32_t number, std::uint32_t row);
-  [[nodiscard]] Cells fold_row(const Classes& classes, const ClassRoles& source);
+  void assign(std::uint32_t number, RowPair pair);
+  std::vector<Turn> fold_touched(const Classes& classes);
+  [[nodiscard]] bool has_room() const;
+  bool choose_form(std::size_t class_count);
+  void find_shared(const std::vector<Turn>& turns);
+  [[nodiscard]] RowPair pair_of(std::uint32_t row);
+  [[nodiscard]] PermitCells fold_row(const Classes& classes, const ClassRoles& source);
   void deviate(std::uint32_t destination);
   [[nodiscard]] std::uint32_t default_line(const ClassRoles& source, const ClassRoles& destination);
-  std::uint32_t row_of(Cells cells);
+  std::uint32_t row_of(PermitCells cells);
   void free_unused();
-  void lay_out(std::size_t class_count);
+  bool lay_out(std::size_t class_count);
+  void write_row(const Row& row, bool present);
+  /// Of a cell, a row record or a default.
+  [[nodiscard]] std::size_t words() const { return form_ == PermitForm::wide ? 2 : 1; }
 
   bool transit_denied_;
+  PermitOptions options_;
+  PermitForm form_ = PermitForm::none;
   PermitLines lines_;
   std::array<Side, 2> sides_;  // By Direction.
 
   std::vector<Row> rows_;  // Row 0 has no cells.
   std::unordered_multimap<std::uint64_t, std::uint32_t> row_at_;
-  std::vector<std::uint32_t> row_of_class_;
+  std::vector<RowPair> rows_of_class_;
   std::vector<std::uint32_t> unlaid_;
+  SharedRows shared_;
   Comb comb_;
   std::vector<std::uint32_t> cells_;
   std::size_t cell_count_ = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/compiler/permits.h"
+#include "classifier/permits/permits.h"
 
 #include <algorithm>
 #include <numeric>
@@ -7,13 +7,13 @@
 namespace portcullis::classifier {
 namespace {
 
-/// Classes that 16 bits of a cell can name; the last number is that of free cells.
-constexpr std::size_t kClassesMax = 65535;
-
 /// How many numbers of each opening to reserve for so many classes: some, but not so many that
-/// entries grow wider or permits are lost for their sake.
+/// entries or permits grow wider for their sake.
 std::size_t reserve_of(std::size_t classes) {
-  const std::size_t limit = classes <= kNarrowEntries ? kNarrowEntries : kClassesMax;
+  std::size_t limit = kChild;
+  for (const std::size_t narrow : {kNarrowPermits, std::size_t{kNarrowEntries}}) {
+    limit = classes <= narrow ? narrow : limit;
+  }
   const std::size_t room = classes < limit ? (limit - classes) / 4 : 0;
   return std::min(room, classes / 32 + 4);
 }
@@ -66,11 +66,12 @@ std::size_t Permits::bytes() const {
 std::unique_ptr<PermitFolder> fold_permits(DefaultMode mode,
                                            Classes& classes,
                                            const Matrix& matrix,
-                                           bool reserve) {
-  if (matrix.rows(Direction::egress) == nullptr || classes.classes.size() > kClassesMax) {
+                                           bool reserve,
+                                           const PermitOptions& options) {
+  if (matrix.rows(Direction::egress) == nullptr) {
     return nullptr;
   }
-  auto folder = std::make_unique<PermitFolder>(mode, matrix, classes);
+  auto folder = std::make_unique<PermitFolder>(mode, matrix, classes, options);
   order_classes(classes, *folder, reserve ? reserve_of(classes.classes.size()) : 0);
   for (std::uint32_t i = 0; i < classes.classes.size(); ++i) {
     if (!is_reserved(classes, i)) {
@@ -84,7 +85,8 @@ Permits permits_of(const PermitFolder* folder, const Classes& classes) {
   if (folder == nullptr) {
     return {};
   }
-  return {.rows = folder->rows(classes),
+  return {.form = folder->form(),
+          .rows = folder->rows(classes),
           .cells = folder->cells(),
           .lines = folder->lines(),
           .defaults = folder->defaults(classes)};

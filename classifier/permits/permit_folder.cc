@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/compiler/permit_folder.h"
+#include "classifier/permits/permit_folder.h"
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <utility>
 
 namespace portcullis::classifier {
 namespace {
 
-/// Cells that all rows together may take, and pairs of classes looked at to find them.
-constexpr std::size_t kCellsMax = std::size_t{1} << 22U;
-constexpr std::size_t kPairsMax = std::size_t{1} << 26U;
+/// Cells beyond which rows that share them are worth a second look at each.
+constexpr std::size_t kNarrowCellsMax = std::size_t{1} << 22U;
+/// Pairs of classes looked at to find cells.
+constexpr std::size_t kPairsMax = std::size_t{1} << 28U;
 
 /// The line that most columns of a row have. `lines` are those of its outcomes by number.
 std::uint32_t commonest_line(const SparseRow& row,
@@ -31,13 +33,20 @@ std::uint32_t commonest_line(const SparseRow& row,
   return best;
 }
 
-std::uint64_t hash_of(std::span<const std::uint32_t> words) {
-  std::uint64_t hash = words.size();
-  for (const std::uint32_t word : words) {
-    hash = (hash ^ word) * 0x9e37'79b9'7f4a'7c15ULL;
+std::uint64_t hash_of(const PermitCells& cells) {
+  std::uint64_t hash = cells.size();
+  for (const std::uint64_t cell : cells) {
+    hash = (hash ^ cell) * 0x9e37'79b9'7f4a'7c15ULL;
     hash ^= hash >> 32U;
   }
   return hash;
+}
+
+std::vector<std::uint32_t> columns_of(const PermitCells& cells) {
+  std::vector<std::uint32_t> columns;
+  columns.reserve(cells.size());
+  std::ranges::transform(cells, std::back_inserter(columns), destination_of);
+  return columns;
 }
 
 template <typename Item>
@@ -55,8 +64,11 @@ std::span<const Item> list_at(const std::vector<std::vector<Item>>& lists, std::
 
 }  // namespace
 
-PermitFolder::PermitFolder(DefaultMode mode, const Matrix& matrix, const Classes& classes)
-    : transit_denied_(mode == DefaultMode::deny), lines_(matrix.outcomes()) {
+PermitFolder::PermitFolder(DefaultMode mode,
+                           const Matrix& matrix,
+                           const Classes& classes,
+                           const PermitOptions& options)
+    : transit_denied_(mode == DefaultMode::deny), options_(options), lines_(matrix.outcomes()) {
   for (const Direction direction : {Direction::egress, Direction::ingress}) {
     side(direction).column_count = classes.half(direction).column_kinds.size();
     const std::vector<SparseRow>& rows = *matrix.rows(direction);
@@ -204,9 +216,9 @@ void PermitFolder::list(std::uint32_t number, const ClassRoles& roles) {
   const std::size_t size = std::max<std::size_t>(is_listed_.size(), number + std::size_t{1});
   is_listed_.resize(size);
   is_touched_.resize(size);
-  row_of_class_.resize(size, kUnset);
-  egress_line_.resize(size, kUnset);
-  ingress_line_.resize(size, kUnset);
+  rows_of_class_.resize(size);
+  egress_line_.resize(size, kNoLine);
+  ingress_line_.resize(size, kNoLine);
   is_listed_[number] = true;
 }
 
@@ -217,16 +229,19 @@ void PermitFolder::unlist(std::uint32_t number, const ClassRoles& roles) {
   std::erase(side(Direction::ingress).classes_of_row[roles.ingress_row], number);
   std::erase(side(Direction::ingress).classes_of_column[roles.ingress_column], number);
   is_listed_[number] = false;
-  assign(number, kUnset);
+  assign(number, {});
 }
 
-void PermitFolder::assign(std::uint32_t number, std::uint32_t row) {
-  if (row != kUnset) {
-    ++rows_[row].users;
+void PermitFolder::assign(std::uint32_t number, RowPair pair) {
+  if (pair.own != kUnset) {
+    ++rows_[pair.own].users;
+    ++rows_[pair.shared].users;
   }
-  if (const std::uint32_t before = std::exchange(row_of_class_[number], row); before != kUnset) {
-    --rows_[before].users;
-    unused_.push_back(before);
+  if (const RowPair before = std::exchange(rows_of_class_[number], pair); before.own != kUnset) {
+    for (const std::uint32_t row : {before.own, before.shared}) {
+      --rows_[row].users;
+      unused_.push_back(row);
+    }
   }
 }
 
@@ -270,14 +285,36 @@ void PermitFolder::touch_changed(const Classes& classes) {
 
 bool PermitFolder::fold(const Classes& classes) {
   touch_changed(classes);
+  const bool is_first = form_ == PermitForm::none;
+  const std::vector<Turn> turns = fold_touched(classes);
+  if (!has_room() || !choose_form(classes.classes.size())) {
+    return false;
+  }
+  if (is_first && form_ == PermitForm::wide) {
+    find_shared(turns);
+  }
+  std::unordered_map<std::uint32_t, RowPair> pairs;
+  for (const auto& [number, row] : turns) {
+    const auto [known, added] = pairs.emplace(row, RowPair{});
+    if (added) {
+      known->second = pair_of(row);
+    }
+    assign(number, known->second);
+  }
+  free_unused();
+  return lay_out(classes.classes.size());
+}
+
+std::vector<PermitFolder::Turn> PermitFolder::fold_touched(const Classes& classes) {
   // As a source, a class is its egress row and its ingress column.
   std::unordered_map<std::uint64_t, std::uint32_t> row_of_source;
+  std::vector<Turn> turns;
   pairs_ = 0;
   folded_ = 0;
   freed_ = 0;
   for (const std::uint32_t number : std::exchange(touched_, {})) {
     is_touched_[number] = false;
-    if (!is_listed_[number]) {
+    if (!is_listed_[number] || !has_room()) {
       continue;
     }
     const ClassRoles& source = classes.classes[number];
@@ -287,17 +324,52 @@ bool PermitFolder::fold(const Classes& classes) {
       ++folded_;
       known->second = row_of(fold_row(classes, source));
     }
-    assign(number, known->second);
-    if (cell_count_ > kCellsMax || pairs_ > kPairsMax) {
-      return false;
-    }
+    turns.push_back({.number = number, .row = known->second});
   }
-  free_unused();
-  lay_out(classes.classes.size());
-  return true;
+  return turns;
 }
 
-PermitFolder::Cells PermitFolder::fold_row(const Classes& classes, const ClassRoles& source) {
+/// False when what was folded takes too much memory or time.
+bool PermitFolder::has_room() const {
+  const std::size_t bytes =
+      cell_count_ * sizeof(std::uint64_t) + lines_.count() * sizeof(PermitLine);
+  return bytes <= options_.bytes_max && pairs_ <= kPairsMax;
+}
+
+/// False when the form is chosen and too narrow.
+bool PermitFolder::choose_form(std::size_t class_count) {
+  const bool fits_narrow = class_count <= kNarrowPermits && lines_.count() <= kNarrowPermits &&
+                           cell_count_ <= kNarrowCellsMax;
+  if (form_ == PermitForm::none) {
+    form_ = fits_narrow ? options_.narrowest : PermitForm::wide;
+  }
+  return form_ == PermitForm::wide || fits_narrow;
+}
+
+void PermitFolder::find_shared(const std::vector<Turn>& turns) {
+  std::vector<std::uint32_t> numbers;
+  std::ranges::transform(turns, std::back_inserter(numbers), &Turn::row);
+  std::ranges::sort(numbers);
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  std::vector<const PermitCells*> rows;
+  for (const std::uint32_t number : numbers) {
+    rows.push_back(&rows_[number].cells);
+  }
+  shared_.find(rows);
+}
+
+/// How a source of all these cells finds them.
+PermitFolder::RowPair PermitFolder::pair_of(std::uint32_t row) {
+  const PermitCells* shared = shared_.best(rows_[row].cells);
+  if (shared == nullptr) {
+    return {.own = row};
+  }
+  unused_.push_back(row);  // Unless another is left with just these.
+  PermitCells own = beside(rows_[row].cells, *shared);
+  return {.own = row_of(std::move(own)), .shared = row_of(*shared)};
+}
+
+PermitCells PermitFolder::fold_row(const Classes& classes, const ClassRoles& source) {
   const Side& egress = side(Direction::egress);
   const Side& ingress = side(Direction::ingress);
   deviating_.clear();
@@ -314,15 +386,16 @@ PermitFolder::Cells PermitFolder::fold_row(const Classes& classes, const ClassRo
     }
   }
   std::ranges::sort(deviating_);
-  Cells cells;
+  PermitCells cells;
   for (const std::uint32_t destination : deviating_) {
     const ClassRoles& roles = classes.classes[destination];
-    const std::uint32_t out = std::exchange(egress_line_[destination], kUnset);
-    const std::uint32_t in = std::exchange(ingress_line_[destination], kUnset);
-    const std::uint32_t line = lines_.both(out == kUnset ? egress.defaults[source.egress_row] : out,
-                                           in == kUnset ? ingress.defaults[roles.ingress_row] : in);
+    const std::uint32_t out = std::exchange(egress_line_[destination], kNoLine);
+    const std::uint32_t in = std::exchange(ingress_line_[destination], kNoLine);
+    const std::uint32_t line =
+        lines_.both(out == kNoLine ? egress.defaults[source.egress_row] : out,
+                    in == kNoLine ? ingress.defaults[roles.ingress_row] : in);
     if (line == kLineWalk || line != default_line(source, roles)) {
-      cells.push_back((destination << kCellClassShift) | line);
+      cells.push_back(permit_cell(destination, line));
     }
   }
   pairs_ += deviating_.size();
@@ -330,7 +403,7 @@ PermitFolder::Cells PermitFolder::fold_row(const Classes& classes, const ClassRo
 }
 
 void PermitFolder::deviate(std::uint32_t destination) {
-  if (egress_line_[destination] == kUnset && ingress_line_[destination] == kUnset) {
+  if (egress_line_[destination] == kNoLine && ingress_line_[destination] == kNoLine) {
     deviating_.push_back(destination);
   }
 }
@@ -345,7 +418,7 @@ std::uint32_t PermitFolder::default_line(const ClassRoles& source, const ClassRo
 }
 
 /// The row of these cells; rows of equal cells are one.
-std::uint32_t PermitFolder::row_of(Cells cells) {
+std::uint32_t PermitFolder::row_of(PermitCells cells) {
   if (cells.empty()) {
     return 0;
   }
@@ -366,7 +439,6 @@ std::uint32_t PermitFolder::row_of(Cells cells) {
 
 /// Takes rows without users out of the comb.
 void PermitFolder::free_unused() {
-  std::vector<std::uint32_t> columns;
   for (const std::uint32_t number : std::exchange(unused_, {})) {
     Row& row = rows_[number];
     if (row.users != 0 || row.cells.empty()) {
@@ -375,52 +447,66 @@ void PermitFolder::free_unused() {
     const auto [first, last] = row_at_.equal_range(row.hash);
     row_at_.erase(std::find_if(first, last, [&](const auto& at) { return at.second == number; }));
     cell_count_ -= row.cells.size();
-    freed_ += row.cells.size();
-    columns.clear();
-    for (const std::uint32_t cell : row.cells) {
-      columns.push_back(cell >> kCellClassShift);
-    }
     if (row.base != kUnset) {
-      comb_.remove(row.base, columns);
-      for (const std::uint32_t column : columns) {
-        cells_[row.base + column] = kNoCell;
-      }
+      freed_ += row.cells.size();
+      comb_.remove(row.base, columns_of(row.cells));
+      write_row(row, false);
     }
     row = {};
   }
 }
 
-/// Lays new rows out, the longest first.
-void PermitFolder::lay_out(std::size_t class_count) {
+/// Lays new rows out, the longest first. False: they take too many places.
+bool PermitFolder::lay_out(std::size_t class_count) {
   const auto is_gone = [&](std::uint32_t number) {
     return number != 0 && rows_[number].users == 0;
   };
   std::erase_if(unlaid_, is_gone);
   std::ranges::stable_sort(
       unlaid_, std::greater{}, [&](std::uint32_t number) { return rows_[number].cells.size(); });
-  std::vector<std::uint32_t> columns;
   for (const std::uint32_t number : unlaid_) {
-    columns.clear();
-    for (const std::uint32_t cell : rows_[number].cells) {
-      columns.push_back(cell >> kCellClassShift);
-    }
-    rows_[number].base = comb_.place(columns);
+    rows_[number].base = comb_.place(columns_of(rows_[number].cells));
   }
   // From any base any class may be asked for.
-  cells_.resize(std::size_t{comb_.bases_end()} + class_count, kNoCell);
+  const std::size_t places = comb_.bases_end() + class_count;
+  if (comb_.bases_end() > kPermitBase || places * words() > options_.bytes_max / sizeof(kNoCell)) {
+    return false;
+  }
+  cells_.resize(places * words(), kNoCell);
   for (const std::uint32_t number : std::exchange(unlaid_, {})) {
-    for (const std::uint32_t cell : rows_[number].cells) {
-      cells_[rows_[number].base + (cell >> kCellClassShift)] = cell;
+    write_row(rows_[number], true);
+  }
+  return true;
+}
+
+/// Into the cells of the table, or out of them.
+void PermitFolder::write_row(const Row& row, bool present) {
+  for (const std::uint64_t cell : row.cells) {
+    const std::uint32_t destination = destination_of(cell);
+    const std::uint32_t line = line_of(cell);
+    const std::size_t word = (std::size_t{row.base} + destination) * words();
+    if (form_ == PermitForm::narrow) {
+      cells_[word] = present ? (destination << kCellClassShift) | (line & kCellLine) : kNoCell;
+    } else {
+      const std::uint32_t flag = line == kLineDefault ? kCellDefault : 0;
+      cells_[word] = present ? destination | flag : kNoCell;
+      cells_[word + 1] = present ? line : kNoCell;
     }
   }
 }
 
 std::vector<std::uint32_t> PermitFolder::rows(const Classes& classes) const {
   std::vector<std::uint32_t> rows;
-  rows.reserve(classes.classes.size());
+  rows.reserve(classes.classes.size() * words());
+  const auto add = [&](std::uint32_t first, std::uint32_t shared) {
+    rows.push_back(first);
+    if (form_ == PermitForm::wide) {
+      rows.push_back(rows_[shared].base);
+    }
+  };
   for (std::uint32_t i = 0; i < classes.classes.size(); ++i) {
     if (i >= is_listed_.size() || !is_listed_[i]) {
-      rows.push_back(rows_[0].base);  // A number in reserve: closed.
+      add(rows_[0].base, 0);  // A number in reserve: closed.
       continue;
     }
     const ClassRoles& roles = classes.classes[i];
@@ -432,18 +518,25 @@ std::vector<std::uint32_t> PermitFolder::rows(const Classes& classes) const {
       opening = as_source == kLineNothing ? Opening::closed : Opening::open;
     }
     const bool is_workload = roles.egress_row >= kRowsWithoutSubject;
-    rows.push_back((static_cast<std::uint32_t>(opening) << kOpeningShift) |
-                   (is_workload ? kPermitWorkload : 0) | rows_[row_of_class_[i]].base);
+    add((static_cast<std::uint32_t>(opening) << kOpeningShift) |
+            (is_workload ? kPermitWorkload : 0) | rows_[rows_of_class_[i].own].base,
+        rows_of_class_[i].shared);
   }
   return rows;
 }
 
 std::vector<std::uint32_t> PermitFolder::defaults(const Classes& classes) const {
   std::vector<std::uint32_t> defaults;
-  defaults.reserve(classes.classes.size());
+  defaults.reserve(classes.classes.size() * words());
   for (const ClassRoles& roles : classes.classes) {
-    defaults.push_back((side(Direction::ingress).defaults[roles.ingress_row] << 16U) |
-                       side(Direction::egress).defaults[roles.egress_row]);
+    const std::uint32_t as_source = side(Direction::egress).defaults[roles.egress_row];
+    const std::uint32_t as_destination = side(Direction::ingress).defaults[roles.ingress_row];
+    if (form_ == PermitForm::wide) {
+      defaults.push_back(as_source);
+      defaults.push_back(as_destination);
+    } else {
+      defaults.push_back((as_destination << 16U) | (as_source & 0xffffU));
+    }
   }
   return defaults;
 }

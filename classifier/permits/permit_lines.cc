@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "classifier/compiler/permit_lines.h"
+#include "classifier/permits/permit_lines.h"
 
 #include <algorithm>
 #include <utility>
@@ -100,8 +100,7 @@ std::span<const std::uint32_t> PermitLines::toggles_of(std::uint32_t line) const
 std::uint32_t PermitLines::place_toggles() {
   const std::size_t lines = toggles_.size() / PermitLine::kToggles + 1;
   toggles_.resize(lines * PermitLine::kToggles, PortLine::kNoLimit);
-  const std::size_t line = lines_.place(toggles_) / PermitLine::kToggles;
-  return static_cast<std::uint32_t>(std::min<std::size_t>(line, kLineWalk));
+  return static_cast<std::uint32_t>(lines_.place(toggles_) / PermitLine::kToggles);
 }
 
 }  // namespace portcullis::classifier

@@ -3,12 +3,14 @@
 // Thread: one.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <unordered_map>
 #include <vector>
 
 #include "classifier/compiler/outcomes.h"
+#include "classifier/layout.h"
 
 namespace portcullis::classifier {
 
@@ -24,6 +26,7 @@ class PermitLines {
 
   /// PermitLines as words, in order of number.
   [[nodiscard]] const std::vector<std::uint32_t>& words() const { return lines_.words(); }
+  [[nodiscard]] std::size_t count() const { return words().size() / PermitLine::kToggles; }
 
  private:
   [[nodiscard]] std::span<const std::uint32_t> toggles_of(std::uint32_t line) const;
