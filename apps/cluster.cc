@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 
 #include "classifier/compile.h"
+#include "config/load.h"
+#include "control/static_rules.h"
 
 namespace portcullis::apps {
 
@@ -46,7 +48,25 @@ Diagnostic diagnostic_of(const Error& error) {
 
 }  // namespace
 
-Reading read_cluster(const std::vector<std::string>& paths, classifier::DefaultMode mode) {
+CLI::Option* add_cluster_options(CLI::App& verb, ClusterSource& source) {
+  CLI::Option* manifests =
+      verb.add_option("--manifests", source.manifests, "A file, a directory, or - (repeatable)")
+          ->type_name("PATH");
+  CLI::Option* mode =
+      verb.add_option(
+              "--default", source.default_mode, "For what no policy decides: kubernetes or deny")
+          ->check(CLI::IsMember({"kubernetes", "deny"}))
+          ->type_name("MODE")
+          ->capture_default_str();
+  verb.add_option("--config",
+                  source.config,
+                  "A daemon's configuration: its static rules, default mode and pod CIDRs")
+      ->excludes(mode)
+      ->type_name("FILE");
+  return manifests;
+}
+
+Reading read_cluster(const std::vector<std::string>& paths, const policy::LowerOptions& lowering) {
   Reading reading;
   const auto manifests = policy::read_manifests(paths);
   if (!manifests) {
@@ -57,7 +77,7 @@ Reading read_cluster(const std::vector<std::string>& paths, classifier::DefaultM
   if (!reading.loaded.ok()) {
     return reading;
   }
-  auto lowered = policy::lower(reading.loaded.snapshot, {mode, {}});
+  auto lowered = policy::lower(reading.loaded.snapshot, lowering);
   if (!lowered) {
     reading.loaded.diagnostics.push_back(diagnostic_of(lowered.error()));
     return reading;
@@ -69,13 +89,26 @@ Reading read_cluster(const std::vector<std::string>& paths, classifier::DefaultM
   return reading;
 }
 
-std::optional<Cluster> open_cluster(const std::vector<std::string>& paths,
-                                    classifier::DefaultMode mode) {
-  Reading reading = read_cluster(paths, mode);
+std::optional<Cluster> open_cluster(const ClusterSource& source) {
+  policy::LowerOptions lowering{.default_mode = source.default_mode == "deny"
+                                                    ? classifier::DefaultMode::deny
+                                                    : classifier::DefaultMode::kubernetes};
+  std::vector<policy::NamedStaticRule> static_rules;
+  if (!source.config.empty()) {
+    const auto config = config::load(source.config);
+    if (!config) {
+      fmt::print(stderr, "{}\n", to_string(config.error()));
+      return std::nullopt;
+    }
+    lowering = control::lowering_of(*config);
+    static_rules = control::static_rules_of(*config);
+  }
+  Reading reading = read_cluster(source.manifests, lowering);
   print_diagnostics(reading.loaded.diagnostics);
   if (!reading.lowered) {
     return std::nullopt;
   }
+  policy::add_static_rules(static_rules, *reading.lowered);
   auto table = classifier::compile(reading.lowered->rules);
   if (!table) {
     print_diagnostics({diagnostic_of(table.error())});
@@ -83,10 +116,6 @@ std::optional<Cluster> open_cluster(const std::vector<std::string>& paths,
   }
   return Cluster{
       std::move(reading.loaded.snapshot), *std::move(reading.lowered), *std::move(table)};
-}
-
-classifier::DefaultMode default_mode_of(const std::string& text) {
-  return text == "deny" ? classifier::DefaultMode::deny : classifier::DefaultMode::kubernetes;
 }
 
 void print_diagnostics(const std::vector<Diagnostic>& diagnostics) {

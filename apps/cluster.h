@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <CLI/CLI.hpp>
+
 #include "classifier/rule.h"
 #include "classifier/table.h"
 #include "observe/enforced.h"
@@ -14,6 +16,17 @@
 #include "policy/snapshot.h"
 
 namespace portcullis::apps {
+
+/// Where the rules of a cluster come from.
+struct ClusterSource {
+  std::vector<std::string> manifests;
+  std::string default_mode = "kubernetes";
+  std::string config;  // A daemon's, for its static rules, default mode and pod CIDRs; or empty.
+};
+
+/// Adds --manifests, which it returns, --default and --config. Owner: `source` must outlive the
+/// verb.
+CLI::Option* add_cluster_options(CLI::App& verb, ClusterSource& source);
 
 struct Cluster {
   policy::Snapshot snapshot;
@@ -32,14 +45,10 @@ struct Reading {
 };
 
 /// Reads and lowers. A path that cannot be read and an address with two owners are diagnostics too.
-Reading read_cluster(const std::vector<std::string>& paths, classifier::DefaultMode mode);
+Reading read_cluster(const std::vector<std::string>& paths, const policy::LowerOptions& lowering);
 
 /// Reads, lowers and compiles. Diagnostics go to standard error; nothing on any error.
-std::optional<Cluster> open_cluster(const std::vector<std::string>& paths,
-                                    classifier::DefaultMode mode);
-
-/// "kubernetes" or "deny". REQUIRES: one of them (CLI::IsMember has checked it).
-classifier::DefaultMode default_mode_of(const std::string& text);
+std::optional<Cluster> open_cluster(const ClusterSource& source);
 
 /// Writes diagnostics to standard error, one a line.
 void print_diagnostics(const std::vector<policy::Diagnostic>& diagnostics);

@@ -19,12 +19,11 @@ namespace portcullis::apps {
 namespace {
 
 struct ExplainOptions {
-  std::vector<std::string> manifests;
+  ClusterSource source;
   std::string from;
   std::string to;
   std::string protocol = "TCP";
   std::string port;
-  std::string mode = "kubernetes";
   DaemonOptions daemon;  // Its output serves both ways.
 };
 
@@ -60,14 +59,14 @@ int explain(const ExplainOptions& options) {
   if (!question) {
     return trouble(question.error());
   }
-  if (options.manifests.empty()) {
+  if (options.source.manifests.empty()) {
     return tell(control::ask_explain(target_of(options.daemon),
                                      {.from = options.from,
                                       .to = options.to,
                                       .protocol = upper(options.protocol),
                                       .port = options.port}));
   }
-  const auto cluster = open_cluster(options.manifests, default_mode_of(options.mode));
+  const auto cluster = open_cluster(options.source);
   if (!cluster) {
     return kExitTrouble;
   }
@@ -92,7 +91,8 @@ constexpr const char* kExamples =
     R"(Both ends are judged, the source's egress and the destination's ingress; both must allow it.
 A denial names who isolates the pod and the rules that came nearest to allowing it.
 With --manifests no daemon is needed, and what no policy decides is allowed; say --default deny to
-ask what a daemon in its own default mode would enforce.
+ask what a daemon in its own default mode would enforce, or --config FILE to ask it with that
+daemon's static rules too.
 Exit codes: 0 allowed, 1 denied, 2 trouble.
 
 Examples:
@@ -107,10 +107,10 @@ Examples:
 void add_explain_verb(CLI::App& program, int& exit_code) {
   auto options = std::make_shared<ExplainOptions>();
   CLI::App* verb = program.add_subcommand("explain", "Say why a flow is allowed or denied");
-  verb->add_option("--manifests",
-                   options->manifests,
-                   "A file, a directory, or - (repeatable); without it, the daemon is asked")
-      ->type_name("PATH");
+  CLI::Option* manifests = add_cluster_options(*verb, options->source);
+  manifests->description("A file, a directory, or - (repeatable); without it, the daemon is asked");
+  verb->get_option("--default")->needs(manifests);
+  verb->get_option("--config")->needs(manifests);
   verb->add_option("--from", options->from, "The source: namespace/pod or an IP address")
       ->required()
       ->type_name("SRC");
@@ -122,11 +122,6 @@ void add_explain_verb(CLI::App& program, int& exit_code) {
       ->capture_default_str();
   verb->add_option("--port", options->port, "The destination port; not for ICMP")
       ->type_name("PORT");
-  verb->add_option("--default", options->mode, "For what no policy decides: kubernetes or deny")
-      ->needs("--manifests")
-      ->check(CLI::IsMember({"kubernetes", "deny"}))
-      ->type_name("MODE")
-      ->capture_default_str();
   add_daemon_options(*verb, options->daemon);
   verb->footer(kExamples);
   verb->callback([options, &exit_code] { exit_code = explain(*options); });

@@ -29,7 +29,8 @@ struct ValidateOptions {
 };
 
 int validate(const ValidateOptions& options) {
-  const Reading reading = read_cluster(options.manifests, classifier::DefaultMode::kubernetes);
+  const Reading reading =
+      read_cluster(options.manifests, {.default_mode = classifier::DefaultMode::kubernetes});
   if (options.output == "json") {
     fmt::print("{}\n", observe::to_json(reading.loaded));
   } else {
@@ -39,9 +40,8 @@ int validate(const ValidateOptions& options) {
 }
 
 struct TestOptions {
-  std::vector<std::string> manifests;
+  ClusterSource source;
   std::string expect;
-  std::string mode = "kubernetes";
 };
 
 /// The probes of a file with their flows. Everything wrong goes to standard error.
@@ -110,7 +110,7 @@ std::vector<classifier::Verdict> judge(const classifier::Table& table,
 }
 
 int test(const TestOptions& options) {
-  const auto cluster = open_cluster(options.manifests, default_mode_of(options.mode));
+  const auto cluster = open_cluster(options.source);
   if (!cluster) {
     return kExitTrouble;
   }
@@ -157,12 +157,14 @@ is a YAML list of the same fields and a name:
   - {name: web reaches its database, src: shop/web-0, dst: shop/db-0, proto: TCP, port: 5432,
      expected: allow}
 Every mismatch is printed with its explanation. Nothing is sent: the compiled table answers.
-The daemon's own default is deny; say --default deny to test what it would enforce.
+The daemon's own default is deny; say --default deny to test what it would enforce, or
+--config FILE to test it with that daemon's static rules too.
 Exit codes: 0 all pass, 1 some fail, 2 the input cannot be used.
 
 Examples:
   portcullis test --manifests cluster/ --expect probes.tsv
-  portcullis test --manifests cluster/ --manifests new.yaml --expect probes.yaml --default deny)";
+  portcullis test --manifests cluster/ --manifests new.yaml --expect probes.yaml --default deny
+  portcullis test --manifests cluster/ --config portcullisd.toml --expect probes.tsv)";
 
 void add_validate(CLI::App& program, int& exit_code) {
   auto options = std::make_shared<ValidateOptions>();
@@ -181,16 +183,10 @@ void add_validate(CLI::App& program, int& exit_code) {
 void add_test(CLI::App& program, int& exit_code) {
   auto options = std::make_shared<TestOptions>();
   CLI::App* verb = program.add_subcommand("test", "Run policy unit tests from a file of probes");
-  verb->add_option("--manifests", options->manifests, "A file, a directory, or - (repeatable)")
-      ->required()
-      ->type_name("PATH");
+  add_cluster_options(*verb, options->source)->required();
   verb->add_option("--expect", options->expect, "The probes and the verdicts expected")
       ->required()
       ->type_name("FILE");
-  verb->add_option("--default", options->mode, "For what no policy decides: kubernetes or deny")
-      ->check(CLI::IsMember({"kubernetes", "deny"}))
-      ->type_name("MODE")
-      ->capture_default_str();
   verb->footer(kTestExamples);
   verb->callback([options, &exit_code] { exit_code = test(*options); });
 }

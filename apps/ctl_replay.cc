@@ -17,14 +17,13 @@ namespace portcullis::apps {
 namespace {
 
 struct ReplayVerb {
-  std::vector<std::string> manifests;
+  ClusterSource source;
   dataplane::ReplayOptions files;
-  std::string mode = "kubernetes";
   std::string output = "table";
 };
 
 int replay(const ReplayVerb& options) {
-  auto cluster = open_cluster(options.manifests, default_mode_of(options.mode));
+  auto cluster = open_cluster(options.source);
   if (!cluster) {
     return kExitTrouble;
   }
@@ -54,7 +53,8 @@ constexpr const char* kExamples =
 OUT gets what is forwarded, with ARP and neighbour discovery, as a wire would pass it; DROPPED
 the rest.
 Replies and ICMP errors count for the flow they belong to. Reads pcap and pcapng of Ethernet.
-The daemon's own default is deny; say --default deny to see what it would do.
+The daemon's own default is deny; say --default deny to see what it would do, or --config FILE
+to see it with that daemon's static rules too.
 Exit codes: 0 replayed, 2 the input cannot be used.
 
 Examples:
@@ -66,9 +66,7 @@ Examples:
 void add_replay_verb(CLI::App& program, int& exit_code) {
   auto options = std::make_shared<ReplayVerb>();
   CLI::App* verb = program.add_subcommand("replay", "Run a capture through the policies, offline");
-  verb->add_option("--manifests", options->manifests, "A file, a directory, or - (repeatable)")
-      ->required()
-      ->type_name("PATH");
+  add_cluster_options(*verb, options->source)->required();
   verb->add_option("--in", options->files.in, "The capture to read, or -")
       ->required()
       ->type_name("PCAP");
@@ -77,10 +75,6 @@ void add_replay_verb(CLI::App& program, int& exit_code) {
       ->type_name("PCAP");
   verb->add_option("--dropped", options->files.dropped, "Takes the frames dropped")
       ->type_name("PCAP");
-  verb->add_option("--default", options->mode, "For what no policy decides: kubernetes or deny")
-      ->check(CLI::IsMember({"kubernetes", "deny"}))
-      ->type_name("MODE")
-      ->capture_default_str();
   verb->add_option("-o,--output", options->output, "table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->type_name("FORMAT")

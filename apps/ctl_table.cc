@@ -14,13 +14,12 @@ namespace portcullis::apps {
 namespace {
 
 struct DumpOptions {
-  std::vector<std::string> manifests;
-  std::string mode = "kubernetes";
+  ClusterSource source;
   std::string output = "table";
 };
 
 int dump(const DumpOptions& options) {
-  const auto cluster = open_cluster(options.manifests, default_mode_of(options.mode));
+  const auto cluster = open_cluster(options.source);
   if (!cluster) {
     return kExitTrouble;
   }
@@ -37,7 +36,7 @@ constexpr const char* kDumpExamples =
     R"(Compiles the manifests and prints why the table is as large as it is: bytes and records by
 part, address classes, rows and how they share tiles, permits. docs/table_format.md explains the
 parts. The digest names the table: `portcullis status` shows the same one where the same manifests,
-default mode and pod CIDRs run.
+static rules, default mode and pod CIDRs run; --config FILE takes those of a daemon.
 Exit codes: 0 done, 2 the input cannot be used.
 
 Examples:
@@ -51,14 +50,7 @@ void add_table_verb(CLI::App& program, int& exit_code) {
   verb->require_subcommand(1);
   auto options = std::make_shared<DumpOptions>();
   CLI::App* dump_verb = verb->add_subcommand("dump", "Print the sizes of its parts");
-  dump_verb->add_option("--manifests", options->manifests, "A file, a directory, or - (repeatable)")
-      ->required()
-      ->type_name("PATH");
-  dump_verb
-      ->add_option("--default", options->mode, "For what no policy decides: kubernetes or deny")
-      ->check(CLI::IsMember({"kubernetes", "deny"}))
-      ->type_name("MODE")
-      ->capture_default_str();
+  add_cluster_options(*dump_verb, options->source)->required();
   dump_verb->add_option("-o,--output", options->output, "table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->type_name("FORMAT")

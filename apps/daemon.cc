@@ -62,10 +62,7 @@ class DataplanePublisher : public control::Publisher {
 };
 
 control::ReconcileOptions reconcile_options(const config::Config& config) {
-  const bool denies = config.policy.default_mode == config::Policy::Default::deny;
-  return {.lowering = {.default_mode = denies ? classifier::DefaultMode::deny
-                                              : classifier::DefaultMode::kubernetes,
-                       .pod_cidrs = config.policy.pod_cidrs},
+  return {.lowering = control::lowering_of(config),
           .static_rules = control::static_rules_of(config),
           .compiling = {.table_bytes_max = std::size_t{config.limits.table_mb_max} << 20U},
           .history_max = config.limits.history_max};

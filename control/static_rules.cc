@@ -52,4 +52,11 @@ std::vector<policy::NamedStaticRule> static_rules_of(const config::Config& confi
   return out;
 }
 
+policy::LowerOptions lowering_of(const config::Config& config) {
+  const bool denies = config.policy.default_mode == config::Policy::Default::deny;
+  return {
+      .default_mode = denies ? classifier::DefaultMode::deny : classifier::DefaultMode::kubernetes,
+      .pod_cidrs = config.policy.pod_cidrs};
+}
+
 }  // namespace portcullis::control

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Static rules of the configuration, as the classifier takes them.
+// What a configuration says of rules: static ones, as the classifier takes them, and how policies
+// are lowered.
 // Thread: pure function.
 #pragma once
 
@@ -12,5 +13,7 @@ namespace portcullis::control {
 
 /// In their order; one without a name is called by its number.
 std::vector<policy::NamedStaticRule> static_rules_of(const config::Config& config);
+
+policy::LowerOptions lowering_of(const config::Config& config);
 
 }  // namespace portcullis::control

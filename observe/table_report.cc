@@ -135,6 +135,9 @@ TableReport report_of(const Table& table) {
   report.tiles_kept = report.parts[static_cast<std::size_t>(Part::tiles)].records;
   count_rows(view, report);
   count_permits(header, view, report);
+  if (view.filtered) {
+    report.filter = filter_sizes(table.parts()[static_cast<std::size_t>(Part::filter)].bytes.get());
+  }
   if (header.window_size != 0) {
     report.window =
         fmt::format("{} to {}",
@@ -172,6 +175,18 @@ std::string to_text(const TableReport& report) {
         by_opening[2],
         by_opening[3]);
   }
+  if (report.filter) {
+    out += fmt::format(
+        "static   {} products with {} lists of rules; bytes: addresses {}, ports {}, cells {}, "
+        "shapes of lists {}; {} entries in the tree of what they do not take\n",
+        report.filter->products,
+        report.filter->lists,
+        report.filter->address_maps,
+        report.filter->port_points,
+        report.filter->cells,
+        report.filter->shapes,
+        report.filter->tree_rules);
+  }
   out += fmt::format("window   {}\n\n", report.window.empty() ? "none" : report.window);
   out += fmt::format("{:<16}{:>12}{:>8}{:>12}  {}\n", "PART", "BYTES", "SHARE", "RECORDS", "WHAT");
   for (const TablePart& part : report.parts) {
@@ -194,6 +209,16 @@ std::string to_json(const TableReport& report) {
   const auto rows = [](const TableRows& of) {
     return json{{"rows", of.rows}, {"tiles_placed", of.tiles_placed}};
   };
+  json filter;  // Null: no static rules.
+  if (report.filter) {
+    filter = {{"products", report.filter->products},
+              {"lists", report.filter->lists},
+              {"address_bytes", report.filter->address_maps},
+              {"port_bytes", report.filter->port_points},
+              {"cell_bytes", report.filter->cells},
+              {"shape_bytes", report.filter->shapes},
+              {"tree_entries", report.filter->tree_rules}};
+  }
   return json{{"digest", report.digest},
               {"bytes", report.bytes},
               {"parts", std::move(parts)},
@@ -210,6 +235,7 @@ std::string to_json(const TableReport& report) {
               {"permit_rows", report.permit_rows},
               {"permit_cells", report.permit_cells},
               {"permit_places", report.permit_places},
+              {"static_rules", std::move(filter)},
               {"window", report.window}}
       .dump();
 }

@@ -5,9 +5,11 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "classifier/filter/filter.h"
 #include "classifier/table.h"
 
 namespace portcullis::observe {
@@ -38,7 +40,8 @@ struct TableReport {
   std::size_t permit_rows = 0;
   std::size_t permit_cells = 0;  // Places taken, of those that the part has.
   std::size_t permit_places = 0;
-  std::string window;  // "10.0.0.2 to 10.4.225.111", or empty.
+  std::optional<classifier::FilterSizes> filter;  // Of static rules, if there are any.
+  std::string window;                             // "10.0.0.2 to 10.4.225.111", or empty.
 };
 
 TableReport report_of(const classifier::Table& table);

@@ -36,6 +36,14 @@ TEST(StaticRulesOf, SpeakTheClassifiersWords) {
   EXPECT_EQ(rules[1].rule.icmp, (classifier::Interval{0x0800, 0x08ff}));
 }
 
+TEST(LoweringOf, TakesDefaultModeAndPodCidrs) {
+  const auto open = lowering_of({.policy = {.default_mode = config::Policy::Default::kubernetes,
+                                            .pod_cidrs = {*parse_prefix("10.9.0.0/16")}}});
+  EXPECT_EQ(open.default_mode, classifier::DefaultMode::kubernetes);
+  ASSERT_EQ(open.pod_cidrs.size(), 1U);
+  EXPECT_EQ(lowering_of({}).default_mode, classifier::DefaultMode::deny);
+}
+
 TEST(StaticRulesOf, AreEnforcedExplainedAndCounted) {
   FakePublisher publisher;
   Reconcile reconcile({.lowering = {.default_mode = classifier::DefaultMode::deny},

@@ -53,6 +53,23 @@ class Offline(unittest.TestCase):
                          ["shop/api-to-storage", "storage/billing-from-api"])
         self.assertEqual(told["egress"]["decided_by"]["rule"], 3)
 
+    def test_a_daemons_static_rules_are_tested_before_they_ship(self):
+        with open(os.path.join(shop.ROOT, "config", "example.toml"), encoding="utf-8") as file:
+            example = file.read()
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write(example + """
+[[static_rules]]
+name = "no billing"
+action = "deny"
+protocol = "sctp"
+destination_ports = 3868
+""")
+            file.flush()
+            out = self.ok("explain", "--manifests", shop.SHOP, "--config", file.name,
+                          "--from", "shop/api-2", "--to", "storage/billing-1",
+                          "--protocol", "SCTP", "--port", "3868", status=1)
+        self.assertIn("static rule no billing", out)
+
     @staticmethod
     def line_of(origin):
         with open(origin["file"], encoding="utf-8") as file:

@@ -59,5 +59,19 @@ TEST(TableReport, IsReadByPeopleAndPrograms) {
   EXPECT_EQ(json["classes_by_opening"]["closed"], 4);
 }
 
+TEST(TableReport, TellsWhereStaticRulesGo) {
+  Cluster cluster;
+  cluster.rules.static_rules = {{.src = block("192.0.2.0/24"), .action = Action::allow},
+                                {.protocol = kProtocolUdp, .dst_ports = {53, 53}}};
+  const auto table = compile(cluster.rules);
+  ASSERT_TRUE(table) << to_string(table.error());
+  const TableReport report = report_of(**table);
+  ASSERT_TRUE(report.filter);
+  EXPECT_EQ(report.filter->products, 1U);
+  EXPECT_NE(to_text(report).find("static   1 products"), std::string::npos) << to_text(report);
+  EXPECT_EQ(nlohmann::json::parse(to_json(report))["static_rules"]["tree_entries"], 0);
+  EXPECT_TRUE(nlohmann::json::parse(to_json(report_of(*small_table())))["static_rules"].is_null());
+}
+
 }  // namespace
 }  // namespace portcullis::observe
