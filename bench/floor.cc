@@ -118,16 +118,18 @@ std::uint32_t permit_line(Lines& lines,
     const std::uint32_t line = cell & kCellLine;
     return cell >> kCellClassShift == dst && line != kCellLine ? line : kLineWalk;
   }
-  const std::uint32_t row = lines.read(view.permit_rows, std::size_t{src} * 2);
-  const std::uint32_t shared = view.permit_rows[std::size_t{src} * 2 + 1];
-  const std::size_t own_at = (std::size_t{row & kPermitBase} + dst) * 2;
-  const std::size_t shared_at = (std::size_t{shared} + dst) * 2;
+  const std::uint32_t* row = view.permit_rows + (std::size_t{src} << kWideRowShift);
+  lines.read(row, 0);
+  const std::uint32_t bit = 1U << (dst >> kFilterShift) % 32;
+  const std::size_t own_at =
+      (row[2] & bit) != 0 ? (std::size_t{row[0] & kPermitBase} + dst) * 2 : 0;
+  const std::size_t shared_at = (row[3] & bit) != 0 ? (std::size_t{row[1]} + dst) * 2 : 0;
   const std::uint32_t own_class = lines.read(view.permit_cells, own_at);
   const std::uint32_t shared_class = lines.read(view.permit_cells, shared_at);
-  if (own_class == dst) {
-    return view.permit_cells[own_at + 1];
+  if ((row[2] & bit) != 0 && (own_class & ~kCellDefault) == dst) {
+    return own_class == dst ? view.permit_cells[own_at + 1] : kLineWalk;
   }
-  const bool is_shared = own_class != (dst | kCellDefault) && shared_class == dst;
+  const bool is_shared = (row[3] & bit) != 0 && shared_class == dst;
   return is_shared ? view.permit_cells[shared_at + 1] : kLineWalk;
 }
 

@@ -17,6 +17,7 @@
 #include "bench/corpus.h"
 #include "bench/floor.h"
 #include "bench/measure.h"
+#include "bench/update_run.h"
 #include "classifier/compile.h"
 #include "classifier/reference.h"
 
@@ -66,6 +67,8 @@ class PolicyRun {
     world_ = make_world({.pods = plan_.pods, .policies = plan_.policies, .seed = options_.seed});
     PORTCULLIS_TRY_VOID(measure_compile());
     measure_peak();
+    // Ahead of the rivals, which leave the heap in pieces.
+    PORTCULLIS_TRY(updates_, measure_updates(world_.shape, options_.quick));
     const std::vector<Trace> all = traces();
     const std::vector<Key4>& mixed = all.front().keys;
     add_ours();
@@ -80,6 +83,7 @@ class PolicyRun {
         agree(plan_.name, entries_, {.keys = mixed, .sample = plan_.sample, .bits = kAnswerAllow}));
     measure_rates(all);
     add_figures(mixed);
+    add_updates();
     report_.add(scene("policies", plan_.name, world_.rules.rules.size()), std::move(rows_));
     entries_.clear();
     return run_node();
@@ -235,6 +239,22 @@ class PolicyRun {
     }
   }
 
+  /// To our rows; every kernel reads the same table.
+  void add_updates() {
+    for (Row& row : rows_) {
+      if (row.contestant.starts_with("permit") || row.contestant.starts_with("lookup")) {
+        row.update = updates_.medians;
+      }
+    }
+    report_.note(fmt::format("updates of {}: {}", plan_.name, updates_.ways));
+    const double megabytes = static_cast<double>(updates_.updater_bytes) / kMegabyte;
+    report_.measured(fmt::format("updater_{}_mb", plan_.name), megabytes, "MB");
+    if (plan_.pods == 100'000) {
+      report_.at_most("update_pod_us", updates_.medians.pod_us, "us", 50);
+      report_.at_most("update_policy_ms", updates_.medians.policy_us / 1000, "ms", 5);
+    }
+  }
+
   /// What permits read of the table, and how near they come to the loads alone.
   void add_floor(const std::vector<Key4>& mixed, double permits) {
     const std::size_t bytes = touched_bytes(*table_, mixed);
@@ -300,6 +320,7 @@ class PolicyRun {
   World world_;
   std::unique_ptr<const Table> table_;
   double build_ms_ = 0;
+  UpdateTimes updates_;
   double permits_ = 0;
   std::vector<Entry> entries_;
   std::vector<Row> rows_;

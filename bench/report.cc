@@ -33,6 +33,12 @@ std::vector<std::string> traces_of(const std::vector<Row>& rows) {
   return traces;
 }
 
+/// A pod's and a policy's.
+std::string update_cell(const Row& row) {
+  return row.update ? fmt::format("{:.1f} / {:.0f}", row.update->pod_us, row.update->policy_us)
+                    : kNothing;
+}
+
 std::vector<std::string> cells_of(const Row& row, const std::vector<std::string>& traces) {
   std::vector<std::string> cells{row.contestant};
   for (const std::string& trace : traces) {
@@ -45,7 +51,7 @@ std::vector<std::string> cells_of(const Row& row, const std::vector<std::string>
                                        cell(bytes),
                                        cell(row.facts.touched_kb, "{:.0f}"),
                                        cell(row.build_ms, "{:.2f}"),
-                                       cell(row.update_us, "{:.1f}"),
+                                       update_cell(row),
                                        cell(row.facts.identities),
                                        cell(row.facts.rules)}) {
     cells.push_back(std::move(text));
@@ -90,7 +96,8 @@ Json json_of(const Scene& scene, const Row& row) {
           {"bytes", json_of(bytes)},
           {"touched_kb", json_of(row.facts.touched_kb)},
           {"build_ms", json_of(row.build_ms)},
-          {"update_us", json_of(row.update_us)},
+          {"update_pod_us", row.update ? Json(row.update->pod_us) : Json()},
+          {"update_policy_us", row.update ? Json(row.update->policy_us) : Json()},
           {"identities", json_of(row.facts.identities)},
           {"rules", json_of(row.facts.rules)},
           {"absent", row.absent}};

@@ -24,13 +24,19 @@ struct Scene {
   std::size_t rules = 0;
 };
 
+/// How long one update takes.
+struct UpdateMedians {
+  double pod_us = 0;     // A pod of known labels.
+  double policy_us = 0;  // A policy.
+};
+
 /// One contestant over one scene.
 struct Row {
   std::string contestant;
   std::vector<std::pair<std::string, double>> rates;  // Trace and million keys a second.
   Facts facts;
   std::optional<double> build_ms;
-  std::optional<double> update_us;
+  std::optional<UpdateMedians> update;
   std::string absent;  // Why there is nothing else.
 };
 

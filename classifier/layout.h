@@ -27,7 +27,7 @@ enum class Part : std::uint8_t {
   outcomes,         // u32[n]: what the cells of a row mean.
   lines,            // PortLine[n].
   forks,            // Fork[n].
-  permit_rows,      // u32[classes], or two of them: where the permits of a source begin.
+  permit_rows,      // u32[classes], or four of them: where the permits of a source begin.
   permit_cells,     // u32[n], or two of them: rows laid into each other's gaps.
   permit_lines,     // PermitLine[n].
   permit_defaults,  // u32[classes], or two of them: its lines where no cell says otherwise.
@@ -123,11 +123,14 @@ enum class Opening : std::uint8_t {
 enum class PermitForm : std::uint8_t { none, narrow, wide };
 
 /// Permit row: | opening 2 | workload 1 | base 29 |. The cell of a destination class is at
-/// base + class. A workload is allowed to reach its own address. Wide rows have a second word: the
-/// base of a row that other sources share, asked where their own says nothing.
+/// base + class. A workload is allowed to reach its own address. Wide rows have three more words:
+/// the base of a row that other sources share, asked where their own says nothing, and a filter for
+/// each. Where bit class / 256 % 32 of a filter is clear, the row has no cell for that class.
 inline constexpr unsigned kOpeningShift = 30;
 inline constexpr std::uint32_t kPermitWorkload = 1U << 29U;
 inline constexpr std::uint32_t kPermitBase = kPermitWorkload - 1;
+inline constexpr unsigned kWideRowShift = 2;
+inline constexpr unsigned kFilterShift = 8;
 /// Narrow permit cell: | destination class 16 | permit line 16 |. It is the row's own if the class
 /// is the one asked for: bases are unique, so base and class follow from place and class.
 inline constexpr unsigned kCellClassShift = 16;

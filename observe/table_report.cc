@@ -23,7 +23,7 @@ struct PartText {
   std::string_view what;
 };
 
-/// Words of a permit row, cell or default.
+/// Words of a permit cell or default.
 std::size_t permit_words(const TableView& view) {
   return view.permits_wide ? 2 : 1;
 }
@@ -33,6 +33,7 @@ std::array<PartText, kPartCount> texts_of(const TableView& view) {
   const std::size_t entry = std::size_t{1} << view.entry_shift;
   const std::size_t tile = std::size_t{kTileColumns} << view.cell_shift;
   const std::size_t permit = permit_words(view) * sizeof(std::uint32_t);
+  const std::size_t permit_row = sizeof(std::uint32_t) << (view.permits_wide ? kWideRowShift : 0);
   return {{
       {"window_v4", entry, "IPv4 addresses with an entry of their own"},
       {"root_v4", entry, "IPv4 trie, upper 16 bits"},
@@ -47,7 +48,7 @@ std::array<PartText, kPartCount> texts_of(const TableView& view) {
       {"outcomes", sizeof(std::uint32_t), "what the cells of a row mean"},
       {"lines", sizeof(PortLine), "decisions by port"},
       {"forks", sizeof(Fork), "decisions by node"},
-      {"permit_rows", permit, "permits of a source"},
+      {"permit_rows", permit_row, "permits of a source"},
       {"permit_cells", permit, "places for permits of a pair of classes"},
       {"permit_lines", sizeof(PermitLine), "sets of ports"},
       {"permit_defaults", permit, "what holds without a cell"},
@@ -98,8 +99,12 @@ void count_permits(const Header& header, const TableView& view, TableReport& rep
   }
   const std::size_t words = permit_words(view);
   std::set<std::uint32_t> bases;
-  for (std::size_t i = 0; i < report.classes * words; ++i) {
-    bases.insert(view.permit_rows[i] & kPermitBase);
+  for (std::size_t i = 0; i < report.classes; ++i) {
+    const std::uint32_t* row = view.permit_rows + (i << (view.permits_wide ? kWideRowShift : 0));
+    bases.insert(row[0] & kPermitBase);
+    if (view.permits_wide) {
+      bases.insert(row[1]);
+    }
   }
   report.permit_form = words == 2 ? "wide" : "narrow";
   report.permit_rows = bases.size();

@@ -32,7 +32,7 @@ struct KeyBurst {
 /// Hands a burst's keys over in lanes, those past its end as zeros:
 /// take(number of the first, sources, destinations, ports, the rest).
 template <Kernel K, typename Take>
-void load_burst(const Key4* keys, std::size_t n, Take take) {
+[[gnu::always_inline]] inline void load_burst(const Key4* keys, std::size_t n, Take take) {
   const auto load = [&take](const Key4* some, std::size_t at) {
     typename K::Lanes src;
     typename K::Lanes dst;

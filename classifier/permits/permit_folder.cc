@@ -2,6 +2,7 @@
 #include "classifier/permits/permit_folder.h"
 
 #include <algorithm>
+#include <bit>
 #include <functional>
 #include <iterator>
 #include <utility>
@@ -72,6 +73,7 @@ PermitFolder::PermitFolder(DefaultMode mode,
   for (const Direction direction : {Direction::egress, Direction::ingress}) {
     side(direction).column_count = classes.half(direction).column_kinds.size();
     const std::vector<SparseRow>& rows = *matrix.rows(direction);
+    reserve_columns(direction, rows);
     for (std::uint32_t row = 0; row < rows.size(); ++row) {
       set_row(direction, row, rows[row]);
     }
@@ -79,6 +81,21 @@ PermitFolder::PermitFolder(DefaultMode mode,
   rows_.emplace_back();
   rows_[0].users = 1;
   unlaid_.push_back(0);
+}
+
+/// Room for what most cells come to: lists that grow one by one waste half of it.
+void PermitFolder::reserve_columns(Direction direction, const std::vector<SparseRow>& rows) {
+  Side& here = side(direction);
+  std::vector<std::size_t> cells(here.column_count);
+  for (const SparseRow& row : rows) {
+    for (const SparseRow::Cell& cell : row.cells) {
+      ++cells[cell.column];
+    }
+  }
+  here.by_column.resize(here.column_count);
+  for (std::size_t column = 0; column < cells.size(); ++column) {
+    here.by_column[column].reserve(cells[column]);
+  }
 }
 
 Opening PermitFolder::opening_of(const ClassRoles& roles) const {
@@ -136,6 +153,7 @@ PermitFolder::Deviations PermitFolder::deviations_of(Direction direction,
   Deviations deviations;
   auto cell = sparse.cells.begin();
   if (!here.inverted[row]) {
+    deviations.reserve(sparse.cells.size());
     for (; cell != sparse.cells.end(); ++cell) {
       if (lines[cell->number] != usual) {
         deviations.push_back({.at = cell->column, .line = lines[cell->number]});
@@ -385,8 +403,9 @@ PermitCells PermitFolder::fold_row(const Classes& classes, const ClassRoles& sou
       ingress_line_[destination] = deviation.line;
     }
   }
-  std::ranges::sort(deviating_);
+  sort_deviating();
   PermitCells cells;
+  cells.reserve(deviating_.size());
   for (const std::uint32_t destination : deviating_) {
     const ClassRoles& roles = classes.classes[destination];
     const std::uint32_t out = std::exchange(egress_line_[destination], kNoLine);
@@ -399,7 +418,30 @@ PermitCells PermitFolder::fold_row(const Classes& classes, const ClassRoles& sou
     }
   }
   pairs_ += deviating_.size();
+  cells.shrink_to_fit();
   return cells;
+}
+
+/// By way of a bit for each class, where they are many.
+void PermitFolder::sort_deviating() {
+  constexpr std::size_t kFew = 64;
+  if (deviating_.size() < kFew) {
+    std::ranges::sort(deviating_);
+    return;
+  }
+  constexpr std::size_t kWordBits = 64;
+  deviating_bits_.resize(egress_line_.size() / kWordBits + 1);
+  for (const std::uint32_t destination : deviating_) {
+    deviating_bits_[destination / kWordBits] |= std::uint64_t{1} << destination % kWordBits;
+  }
+  deviating_.clear();
+  for (std::size_t word = 0; word < deviating_bits_.size(); ++word) {
+    for (std::uint64_t bits = std::exchange(deviating_bits_[word], 0); bits != 0;
+         bits &= bits - 1) {
+      const auto bit = static_cast<std::size_t>(std::countr_zero(bits));
+      deviating_.push_back(static_cast<std::uint32_t>(word * kWordBits + bit));
+    }
+  }
 }
 
 void PermitFolder::deviate(std::uint32_t destination) {
@@ -431,7 +473,11 @@ std::uint32_t PermitFolder::row_of(PermitCells cells) {
   }
   const auto number = static_cast<std::uint32_t>(rows_.size());
   cell_count_ += cells.size();
-  rows_.push_back({.cells = std::move(cells), .hash = hash});
+  std::uint32_t filter = 0;
+  for (const std::uint64_t cell : cells) {
+    filter |= 1U << (destination_of(cell) >> kFilterShift) % 32;
+  }
+  rows_.push_back({.cells = std::move(cells), .hash = hash, .filter = filter});
   row_at_.emplace(hash, number);
   unlaid_.push_back(number);
   return number;
@@ -497,16 +543,16 @@ void PermitFolder::write_row(const Row& row, bool present) {
 
 std::vector<std::uint32_t> PermitFolder::rows(const Classes& classes) const {
   std::vector<std::uint32_t> rows;
-  rows.reserve(classes.classes.size() * words());
-  const auto add = [&](std::uint32_t first, std::uint32_t shared) {
-    rows.push_back(first);
+  rows.reserve(classes.classes.size() << (form_ == PermitForm::wide ? kWideRowShift : 0));
+  const auto add = [&](std::uint32_t ends, const Row& own, const Row& shared) {
+    rows.push_back(ends | own.base);
     if (form_ == PermitForm::wide) {
-      rows.push_back(rows_[shared].base);
+      rows.insert(rows.end(), {shared.base, own.filter, shared.filter});
     }
   };
   for (std::uint32_t i = 0; i < classes.classes.size(); ++i) {
     if (i >= is_listed_.size() || !is_listed_[i]) {
-      add(rows_[0].base, 0);  // A number in reserve: closed.
+      add(0, rows_[0], rows_[0]);  // A number in reserve: closed.
       continue;
     }
     const ClassRoles& roles = classes.classes[i];
@@ -519,8 +565,9 @@ std::vector<std::uint32_t> PermitFolder::rows(const Classes& classes) const {
     }
     const bool is_workload = roles.egress_row >= kRowsWithoutSubject;
     add((static_cast<std::uint32_t>(opening) << kOpeningShift) |
-            (is_workload ? kPermitWorkload : 0) | rows_[rows_of_class_[i].own].base,
-        rows_of_class_[i].shared);
+            (is_workload ? kPermitWorkload : 0),
+        rows_[rows_of_class_[i].own],
+        rows_[rows_of_class_[i].shared]);
   }
   return rows;
 }

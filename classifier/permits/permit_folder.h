@@ -94,6 +94,7 @@ class PermitFolder {
     std::uint64_t hash = 0;
     std::uint32_t base = kUnset;  // kUnset: not laid out yet.
     std::uint32_t users = 0;
+    std::uint32_t filter = 0;  // Of a wide row record.
   };
   /// The rows of a source: its own, which is asked first, and one that it shares; row 0 for none.
   struct RowPair {
@@ -118,6 +119,7 @@ class PermitFolder {
                                          const SparseRow& sparse,
                                          std::span<const std::uint32_t> lines) const;
   void replace_deviations(Direction direction, std::uint32_t row, Deviations deviations);
+  void reserve_columns(Direction direction, const std::vector<SparseRow>& rows);
   void touch(std::span<const std::uint32_t> classes);
   /// Classes that have, or may have, a cell for a destination of these roles.
   void touch_sources_of(const ClassRoles& roles);
@@ -130,12 +132,13 @@ class PermitFolder {
   [[nodiscard]] RowPair pair_of(std::uint32_t row);
   [[nodiscard]] PermitCells fold_row(const Classes& classes, const ClassRoles& source);
   void deviate(std::uint32_t destination);
+  void sort_deviating();
   [[nodiscard]] std::uint32_t default_line(const ClassRoles& source, const ClassRoles& destination);
   std::uint32_t row_of(PermitCells cells);
   void free_unused();
   bool lay_out(std::size_t class_count);
   void write_row(const Row& row, bool present);
-  /// Of a cell, a row record or a default.
+  /// Of a cell or a default.
   [[nodiscard]] std::size_t words() const { return form_ == PermitForm::wide ? 2 : 1; }
 
   bool transit_denied_;
@@ -167,6 +170,7 @@ class PermitFolder {
   std::vector<std::uint32_t> egress_line_;   // By destination, where it deviates.
   std::vector<std::uint32_t> ingress_line_;  // The same.
   std::vector<std::uint32_t> deviating_;
+  std::vector<std::uint64_t> deviating_bits_;
 };
 
 }  // namespace portcullis::classifier

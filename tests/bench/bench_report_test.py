@@ -22,7 +22,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 def row(part, name, contestant, rate, **more):
     known = {"part": part, "set": name, "pods": 0, "policies": 0, "set_rules": 0,
              "contestant": contestant, "mlps": {"mixed": rate} if rate else {}, "bytes": None,
-             "touched_kb": None, "build_ms": None, "update_us": None, "identities": None,
+             "touched_kb": None, "build_ms": None, "update_pod_us": None,
+             "update_policy_us": None, "identities": None,
              "rules": None, "absent": ""}
     return known | more
 
@@ -35,7 +36,8 @@ RUN = {
     "machine": "A Processor; load average 0.10 0.20 0.30 1/99 7; pinned to core 1",
     "mode": "quick", "seed": 1, "notes": ["a quick run leaves out: much"],
     "rows": [
-        world("1k", 1000, "permit avx512", 250.0, bytes=204288, build_ms=1.25, identities=112),
+        world("1k", 1000, "permit avx512", 250.0, bytes=204288, build_ms=1.25, identities=112,
+              update_pod_us=6.5, update_policy_us=212.0),
         world("1k", 1000, "rte_acl avx512x32", 10.0, bytes=50000000, build_ms=2000, rules=129954),
         world("10k", 10000, "permit avx512", 200.0, bytes=937984, build_ms=11.5, identities=991),
         world("10k", 10000, "rte_acl", None, absent="1443413 rules: only in the full run"),
@@ -65,7 +67,8 @@ class Page(unittest.TestCase):
     def test_a_table_for_each_set_has_a_line_for_each_contestant(self):
         page = page_of(RUN)
         self.assertIn("## 1,000 pods, 100 policies", page)
-        self.assertIn("| permit avx512 | 250 | 4.00 | 204,288 | - | 1.25 | - | 112 | - |", page)
+        self.assertIn("| permit avx512 | 250 | 4.00 | 204,288 | - | 1.25 | 6.50 / 212 | 112 | - |",
+                      page)
         self.assertIn("## 10,000 pods, 1,000 policies: the pods of one node", page)
         self.assertIn("## acl_1k: 1,000 rules", page)
 
