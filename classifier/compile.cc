@@ -16,6 +16,7 @@
 #include "classifier/compiler/compiled.h"
 #include "classifier/compiler/matrix.h"
 #include "classifier/compiler/permits.h"
+#include "classifier/crew.h"
 #include "classifier/filter/filter.h"
 #include "classifier/verdict.h"
 
@@ -142,29 +143,66 @@ Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const Compile
   return std::move(compiled.table);
 }
 
-Result<Compiled> compile_whole(const RuleSet& rules, const CompileOptions& options, bool reserve) {
-  const std::size_t bytes_max = options.table_bytes_max;
-  PORTCULLIS_TRY_VOID(check_rules(rules));
+namespace {
+
+/// Once the crew is stopped, the result means nothing.
+Result<Compiled> compile_with(Crew& crew,
+                              const RuleSet& rules,
+                              std::size_t bytes_max,
+                              bool reserve) {
+  PORTCULLIS_TRY_VOID(check_rules(rules, crew));
+  crew.begin("static rules", rules.static_rules.size());
   PORTCULLIS_TRY(const std::vector<std::byte> filter, compile_filter(rules, bytes_max));
-  Compiled out{.classes = find_classes(rules)};
+  Compiled out{.classes = find_classes(rules, crew)};
   // Kernels find a cell by a 32-bit byte offset.
   out.matrix = std::make_unique<Matrix>(rules, std::min(bytes_max, std::size_t{1} << 31U));
   Matrix& matrix = *out.matrix;
   for (const Direction direction : {Direction::egress, Direction::ingress}) {
+    if (crew.stopped()) {
+      return out;
+    }
     PORTCULLIS_TRY(out.places[static_cast<std::size_t>(direction)],
-                   matrix.add(direction, out.classes.half(direction)));
+                   matrix.add(direction, out.classes.half(direction), crew));
   }
-  // The permits number the classes, so what names classes comes after them.
-  out.permits = fold_permits(rules.default_mode, out.classes, matrix, reserve);
+  if (crew.stopped()) {
+    return out;
+  }
+  // The permits number the classes, so what names classes comes after that.
+  crew.begin("permits", out.classes.classes.size());
+  out.permits = begin_permits(rules.default_mode, out.classes, matrix, reserve);
+  Result<AddressMaps> maps;
+  const auto mapping = crew.beside([&] {
+    maps = map_addresses(rules, out.classes, bytes_max - std::min(bytes_max, matrix.bytes()), crew);
+  });
+  if (out.permits != nullptr && !out.permits->fold(out.classes, &crew)) {
+    out.permits = nullptr;
+  }
+  mapping->join();
+  if (crew.stopped()) {
+    return out;
+  }
+  if (!maps) {
+    return Failure(std::move(maps).error());
+  }
+  crew.begin("table", 1);
   const Permits permits = permits_of(out.permits.get(), out.classes);
-  PORTCULLIS_TRY(
-      const AddressMaps maps,
-      map_addresses(rules, out.classes, bytes_max - std::min(bytes_max, matrix.bytes())));
   const ClassRecords records = records_of(out);
   const Parts parts{
-      .records = records, .matrix = matrix, .permits = permits, .maps = maps, .filter = filter};
+      .records = records, .matrix = matrix, .permits = permits, .maps = *maps, .filter = filter};
   PORTCULLIS_TRY(out.table, assemble(header_of(parts, out.classes, rules), parts, bytes_max));
+  crew.advance();
   return out;
+}
+
+}  // namespace
+
+Result<Compiled> compile_whole(const RuleSet& rules, const CompileOptions& options, bool reserve) {
+  Crew crew(options, rules.endpoints.size() + rules.rules.size() + rules.static_rules.size());
+  Result<Compiled> compiled = compile_with(crew, rules, options.table_bytes_max, reserve);
+  if (crew.stopped()) {
+    return fail("the compile was stopped; nothing has changed");
+  }
+  return compiled;
 }
 
 }  // namespace portcullis::classifier

@@ -268,7 +268,7 @@ void PermitFolder::touch_changed(const Classes& classes) {
   std::ranges::sort(touched_);
 }
 
-bool PermitFolder::fold(const Classes& classes) {
+bool PermitFolder::fold(const Classes& classes, Crew* crew) {
   touch_changed(classes);
   // As a source, a class is its egress row and its ingress column.
   std::unordered_map<std::uint64_t, std::uint32_t> row_of_source;
@@ -288,12 +288,15 @@ bool PermitFolder::fold(const Classes& classes) {
       known->second = row_of(fold_row(classes, source));
     }
     assign(number, known->second);
-    if (cell_count_ > kCellsMax || pairs_ > kPairsMax) {
+    if (cell_count_ > kCellsMax || pairs_ > kPairsMax || (crew != nullptr && crew->stopped())) {
       return false;
+    }
+    if (crew != nullptr) {
+      crew->advance();
     }
   }
   free_unused();
-  lay_out(classes.classes.size());
+  lay_out(classes.classes.size(), crew);
   return true;
 }
 
@@ -391,7 +394,7 @@ void PermitFolder::free_unused() {
 }
 
 /// Lays new rows out, the longest first.
-void PermitFolder::lay_out(std::size_t class_count) {
+void PermitFolder::lay_out(std::size_t class_count, const Crew* crew) {
   const auto is_gone = [&](std::uint32_t number) {
     return number != 0 && rows_[number].users == 0;
   };
@@ -400,6 +403,9 @@ void PermitFolder::lay_out(std::size_t class_count) {
       unlaid_, std::greater{}, [&](std::uint32_t number) { return rows_[number].cells.size(); });
   std::vector<std::uint32_t> columns;
   for (const std::uint32_t number : unlaid_) {
+    if (crew != nullptr && crew->stopped()) {
+      return;
+    }
     columns.clear();
     for (const std::uint32_t cell : rows_[number].cells) {
       columns.push_back(cell >> kCellClassShift);

@@ -15,6 +15,7 @@
 #include "classifier/compiler/comb.h"
 #include "classifier/compiler/matrix.h"
 #include "classifier/compiler/permit_lines.h"
+#include "classifier/crew.h"
 #include "classifier/layout.h"
 #include "classifier/rule.h"
 
@@ -41,8 +42,9 @@ class PermitFolder {
   [[nodiscard]] std::span<const std::uint32_t> classes_of_row(Direction direction,
                                                               std::uint32_t row) const;
 
-  /// Folds what changed; false when there are too many cells, lines or pairs of classes.
-  bool fold(const Classes& classes);
+  /// Folds what changed; false when there are too many cells, lines or pairs of classes. A crew is
+  /// told how far it is, and ends it when stopped: then the result means nothing.
+  bool fold(const Classes& classes, Crew* crew = nullptr);
 
   [[nodiscard]] const std::vector<std::uint32_t>& cells() const { return cells_; }
   [[nodiscard]] const std::vector<std::uint32_t>& lines() const { return lines_.words(); }
@@ -106,7 +108,7 @@ class PermitFolder {
   [[nodiscard]] std::uint32_t default_line(const ClassRoles& source, const ClassRoles& destination);
   std::uint32_t row_of(Cells cells);
   void free_unused();
-  void lay_out(std::size_t class_count);
+  void lay_out(std::size_t class_count, const Crew* crew);
 
   bool transit_denied_;
   PermitLines lines_;

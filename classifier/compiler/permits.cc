@@ -63,10 +63,10 @@ std::size_t Permits::bytes() const {
   return (rows.size() + cells.size() + lines.size() + defaults.size()) * sizeof(std::uint32_t);
 }
 
-std::unique_ptr<PermitFolder> fold_permits(DefaultMode mode,
-                                           Classes& classes,
-                                           const Matrix& matrix,
-                                           bool reserve) {
+std::unique_ptr<PermitFolder> begin_permits(DefaultMode mode,
+                                            Classes& classes,
+                                            const Matrix& matrix,
+                                            bool reserve) {
   if (matrix.rows(Direction::egress) == nullptr || classes.classes.size() > kClassesMax) {
     return nullptr;
   }
@@ -77,7 +77,7 @@ std::unique_ptr<PermitFolder> fold_permits(DefaultMode mode,
       folder->list(i, classes.classes[i]);
     }
   }
-  return folder->fold(classes) ? std::move(folder) : nullptr;
+  return folder;
 }
 
 Permits permits_of(const PermitFolder* folder, const Classes& classes) {
