@@ -138,71 +138,108 @@ std::pair<SourceRecord, DestinationRecord> Compiled::records_of(std::uint32_t nu
            .is_workload = is_workload}};
 }
 
-Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const CompileOptions& options) {
-  PORTCULLIS_TRY(Compiled compiled, compile_whole(rules, options, false));
-  return std::move(compiled.table);
-}
-
 namespace {
 
-/// Once the crew is stopped, the result means nothing.
-Result<Compiled> compile_with(Crew& crew,
-                              const RuleSet& rules,
-                              std::size_t bytes_max,
-                              bool reserve) {
-  PORTCULLIS_TRY_VOID(check_rules(rules, crew));
-  crew.begin("static rules", rules.static_rules.size());
-  PORTCULLIS_TRY(const std::vector<std::byte> filter, compile_filter(rules, bytes_max));
-  Compiled out{.classes = find_classes(rules, crew)};
+Result<void> add_matrix(Crew& crew, const RuleSet& rules, std::size_t bytes_max, Compiled& out) {
   // Kernels find a cell by a 32-bit byte offset.
   out.matrix = std::make_unique<Matrix>(rules, std::min(bytes_max, std::size_t{1} << 31U));
-  Matrix& matrix = *out.matrix;
   for (const Direction direction : {Direction::egress, Direction::ingress}) {
     if (crew.stopped()) {
-      return out;
+      return {};
     }
     PORTCULLIS_TRY(out.places[static_cast<std::size_t>(direction)],
-                   matrix.add(direction, out.classes.half(direction), crew));
+                   out.matrix->add(direction, out.classes.half(direction), crew));
   }
-  if (crew.stopped()) {
-    return out;
-  }
-  // The permits number the classes, so what names classes comes after that.
+  return {};
+}
+
+/// Permits, which number the classes, and the address maps, which name them.
+Result<AddressMaps> fold_and_map(
+    Crew& crew, const RuleSet& rules, std::size_t bytes_max, bool reserve, Compiled& out) {
   crew.begin("permits", out.classes.classes.size());
-  out.permits = begin_permits(rules.default_mode, out.classes, matrix, reserve);
+  out.permits = begin_permits(rules.default_mode, out.classes, *out.matrix, reserve);
   Result<AddressMaps> maps;
   const auto mapping = crew.beside([&] {
-    maps = map_addresses(rules, out.classes, bytes_max - std::min(bytes_max, matrix.bytes()), crew);
+    const std::size_t matrix_bytes = std::min(bytes_max, out.matrix->bytes());
+    maps = map_addresses(rules, out.classes, bytes_max - matrix_bytes, crew);
   });
   if (out.permits != nullptr && !out.permits->fold(out.classes, &crew)) {
     out.permits = nullptr;
   }
   mapping->join();
+  return maps;
+}
+
+/// Once the crew is stopped, the result means nothing.
+Result<Compiled> run_phases(Crew& crew, const RuleSet& rules, std::size_t bytes_max, bool reserve) {
+  PORTCULLIS_TRY_VOID(check_rules(rules, crew));
+  Result<std::vector<std::byte>> filter;
+  std::unique_ptr<Crew::Aside> filtering;
+  if (!rules.static_rules.empty()) {
+    crew.begin("static rules", rules.static_rules.size());
+    filtering = crew.beside([&] { filter = compile_filter(rules, bytes_max); });
+  }
+  Compiled out{.classes = find_classes(rules, crew)};
+  const Result<void> added = add_matrix(crew, rules, bytes_max, out);
+  if (filtering != nullptr) {
+    filtering->join();
+  }
   if (crew.stopped()) {
     return out;
   }
-  if (!maps) {
-    return Failure(std::move(maps).error());
+  // Whatever ended first, the error is the same.
+  if (!filter) {
+    return Failure(std::move(filter).error());
+  }
+  PORTCULLIS_TRY_VOID(added);
+  PORTCULLIS_TRY(const AddressMaps maps, fold_and_map(crew, rules, bytes_max, reserve, out));
+  if (crew.stopped()) {
+    return out;
   }
   crew.begin("table", 1);
   const Permits permits = permits_of(out.permits.get(), out.classes);
   const ClassRecords records = records_of(out);
-  const Parts parts{
-      .records = records, .matrix = matrix, .permits = permits, .maps = *maps, .filter = filter};
+  const Parts parts{.records = records,
+                    .matrix = *out.matrix,
+                    .permits = permits,
+                    .maps = maps,
+                    .filter = *filter};
   PORTCULLIS_TRY(out.table, assemble(header_of(parts, out.classes, rules), parts, bytes_max));
   crew.advance();
   return out;
 }
 
-}  // namespace
+Crew crew_for(const RuleSet& rules, const CompileOptions& options) {
+  return {options, rules.endpoints.size() + rules.rules.size() + rules.static_rules.size()};
+}
 
-Result<Compiled> compile_whole(const RuleSet& rules, const CompileOptions& options, bool reserve) {
-  Crew crew(options, rules.endpoints.size() + rules.rules.size() + rules.static_rules.size());
-  Result<Compiled> compiled = compile_with(crew, rules, options.table_bytes_max, reserve);
+Result<Compiled> compile_with(Crew& crew,
+                              const RuleSet& rules,
+                              const CompileOptions& options,
+                              bool reserve) {
+  auto compiled = run_phases(crew, rules, options.table_bytes_max, reserve);
   if (crew.stopped()) {
     return fail("the compile was stopped; nothing has changed");
   }
   return compiled;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const CompileOptions& options) {
+  Crew crew = crew_for(rules, options);
+  PORTCULLIS_TRY(Compiled compiled, compile_with(crew, rules, options, false));
+  // What the compiler knew takes a good part of its time to free.
+  const auto freeing = crew.beside([&] { compiled.classes.halves = {}; });
+  compiled.permits = nullptr;
+  compiled.matrix = nullptr;
+  freeing->join();
+  return std::move(compiled.table);
+}
+
+Result<Compiled> compile_whole(const RuleSet& rules, const CompileOptions& options, bool reserve) {
+  Crew crew = crew_for(rules, options);
+  return compile_with(crew, rules, options, reserve);
 }
 
 }  // namespace portcullis::classifier

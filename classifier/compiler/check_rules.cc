@@ -119,6 +119,7 @@ Failure two_owners(const IpAddress& address, std::size_t first, std::size_t seco
 Result<void> check_owners(const RuleSet& rules) {
   std::vector<std::uint64_t> owners_v4;  // By address, then in order of endpoint.
   std::vector<std::pair<IpAddress, std::size_t>> owners_v6;
+  owners_v4.reserve(rules.endpoints.size());
   for (std::size_t i = 0; i < rules.endpoints.size(); ++i) {
     for (const IpAddress& address : rules.endpoints[i].addresses) {
       if (address.family == Family::v4) {

@@ -416,11 +416,17 @@ void each_piece(std::array<Role, 4>& roles, Crew& crew, Count count, Step step) 
 /// Numbers the quadruples of roles that there are.
 void find_quadruples(const std::array<Role, 4>& roles, Ground& ground, Classes& out) {
   constexpr std::size_t kRoles = 4;
+  using Quadruple = std::array<std::uint32_t, kRoles>;
   Intern classes;
+  Quadruple last{kNoGroup};
+  std::uint32_t found = 0;
   const auto class_of = [&](auto of) {
-    const std::array<std::uint32_t, kRoles> quadruple{
-        of(roles[0]), of(roles[1]), of(roles[2]), of(roles[3])};
-    const auto found = static_cast<std::uint32_t>(classes.place(quadruple) / kRoles);
+    const Quadruple quadruple{of(roles[0]), of(roles[1]), of(roles[2]), of(roles[3])};
+    if (quadruple == last) {
+      return found;  // Neighbours are often pods of one kind.
+    }
+    last = quadruple;
+    found = static_cast<std::uint32_t>(classes.place(quadruple) / kRoles);
     if (!classes.found()) {
       out.classes.push_back({.egress_row = quadruple[0],
                              .egress_column = quadruple[1],
@@ -442,6 +448,7 @@ void find_quadruples(const std::array<Role, 4>& roles, Ground& ground, Classes& 
 }  // namespace
 
 Classes find_classes(const RuleSet& rules, Crew& crew) {
+  crew.begin("classes", 1);
   Classes out{.regions = Regions(prefixes_of(rules))};
   Ground ground = ground_of(rules, out.regions, crew);
   const auto role = [&](Role::Kind kind, Direction direction) {
