@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "apps/compile_progress.h"
 #include "classifier/compile.h"
 
 namespace portcullis::apps {
@@ -76,7 +77,7 @@ std::optional<Cluster> open_cluster(const std::vector<std::string>& paths,
   if (!reading.lowered) {
     return std::nullopt;
   }
-  auto table = classifier::compile(reading.lowered->rules);
+  auto table = classifier::compile(reading.lowered->rules, {.progress = progress_on_terminal()});
   if (!table) {
     print_diagnostics({diagnostic_of(table.error())});
     return std::nullopt;
