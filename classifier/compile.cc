@@ -213,12 +213,23 @@ Crew crew_for(const RuleSet& rules, const CompileOptions& options) {
   return {options, rules.endpoints.size() + rules.rules.size() + rules.static_rules.size()};
 }
 
+/// What the compiler knew takes a good part of its time to free: half of it beside the other.
+void free_beside(Crew& crew, Compiled& compiled) {
+  const auto freeing = crew.beside([&] { compiled.classes.halves = {}; });
+  compiled.permits = nullptr;
+  compiled.matrix = nullptr;
+  freeing->join();
+}
+
 Result<Compiled> compile_with(Crew& crew,
                               const RuleSet& rules,
                               const CompileOptions& options,
                               bool reserve) {
   auto compiled = run_phases(crew, rules, options.table_bytes_max, reserve);
   if (crew.stopped()) {
+    if (compiled) {
+      free_beside(crew, *compiled);
+    }
     return fail("the compile was stopped; nothing has changed");
   }
   return compiled;
@@ -229,12 +240,9 @@ Result<Compiled> compile_with(Crew& crew,
 Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const CompileOptions& options) {
   Crew crew = crew_for(rules, options);
   PORTCULLIS_TRY(Compiled compiled, compile_with(crew, rules, options, false));
-  // What the compiler knew takes a good part of its time to free.
-  const auto freeing = crew.beside([&] { compiled.classes.halves = {}; });
-  compiled.permits = nullptr;
-  compiled.matrix = nullptr;
-  freeing->join();
-  return std::move(compiled.table);
+  auto table = std::move(compiled.table);
+  free_beside(crew, compiled);
+  return table;
 }
 
 Result<Compiled> compile_whole(const RuleSet& rules, const CompileOptions& options, bool reserve) {

@@ -72,6 +72,9 @@ class MapBuilder {
 
   Result<AddressMaps> build() {
     sort_addresses();
+    if (crew_.stopped()) {
+      return std::move(maps_);
+    }
     make_hashes();
     make_window();
     if (maps_.bytes() > bytes_max_ || !paint_regions() || !add_addresses()) {
@@ -91,7 +94,7 @@ class MapBuilder {
  private:
   /// Neighbours in the address space become neighbours in memory.
   void sort_addresses() {
-    for (std::uint32_t i = 0; i < classes_.addresses.size(); ++i) {
+    for (std::uint32_t i = 0; i < classes_.addresses.size() && !crew_.stopped(); ++i) {
       const IpAddress& address = classes_.addresses[i].address;
       if (address.family == Family::v4) {
         v4_order_.push_back(by_address(address.v4(), i));

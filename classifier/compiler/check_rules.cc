@@ -116,11 +116,11 @@ Failure two_owners(const IpAddress& address, std::size_t first, std::size_t seco
                           second));
 }
 
-Result<void> check_owners(const RuleSet& rules) {
+Result<void> check_owners(const RuleSet& rules, const Crew& crew) {
   std::vector<std::uint64_t> owners_v4;  // By address, then in order of endpoint.
   std::vector<std::pair<IpAddress, std::size_t>> owners_v6;
   owners_v4.reserve(rules.endpoints.size());
-  for (std::size_t i = 0; i < rules.endpoints.size(); ++i) {
+  for (std::size_t i = 0; i < rules.endpoints.size() && !crew.stopped(); ++i) {
     for (const IpAddress& address : rules.endpoints[i].addresses) {
       if (address.family == Family::v4) {
         owners_v4.push_back(by_address(address.v4(), static_cast<EndpointIndex>(i)));
@@ -176,7 +176,7 @@ Result<void> check_sets(const RuleSet& rules, Crew& crew, Result<void>& owned) {
   crew.begin("check", count);
   crew.each(count / kSetsPerPiece + 2, [&](unsigned /*worker*/, std::size_t piece) {
     if (piece == 0) {
-      owned = check_owners(rules);
+      owned = check_owners(rules, crew);
       return;
     }
     const std::size_t last = std::min(count, piece * kSetsPerPiece);

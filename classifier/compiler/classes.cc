@@ -43,9 +43,9 @@ bool listed_before(const std::vector<IpAddress>& addresses, std::size_t index) {
 }
 
 /// Numbers the addresses; REQUIRES: ground.first_address has room for all.
-void number_addresses(Ground& ground) {
+void number_addresses(Ground& ground, const Crew& crew) {
   std::uint32_t next = 0;
-  for (std::size_t i = 0; i < ground.rules.endpoints.size(); ++i) {
+  for (std::size_t i = 0; i < ground.rules.endpoints.size() && !crew.stopped(); ++i) {
     ground.first_address[i] = next;
     const auto& addresses = ground.rules.endpoints[i].addresses;
     for (std::size_t k = 0; k < addresses.size(); ++k) {
@@ -74,7 +74,7 @@ void locate_addresses(Ground& ground, EndpointIndex endpoint_index) {
 Ground ground_of(const RuleSet& rules, const Regions& regions, Crew& crew) {
   Ground ground{.rules = rules, .regions = regions};
   ground.first_address.resize(rules.endpoints.size() + 1);
-  number_addresses(ground);
+  number_addresses(ground, crew);
   ground.addresses.resize(ground.first_address.back());
   ground.region_of.resize(ground.addresses.size());
   ground.kind_of.resize(ground.addresses.size());
@@ -414,7 +414,10 @@ void each_piece(std::array<Role, 4>& roles, Crew& crew, Count count, Step step) 
 }
 
 /// Numbers the quadruples of roles that there are.
-void find_quadruples(const std::array<Role, 4>& roles, Ground& ground, Classes& out) {
+void find_quadruples(const std::array<Role, 4>& roles,
+                     const Crew& crew,
+                     Ground& ground,
+                     Classes& out) {
   constexpr std::size_t kRoles = 4;
   using Quadruple = std::array<std::uint32_t, kRoles>;
   Intern classes;
@@ -435,7 +438,7 @@ void find_quadruples(const std::array<Role, 4>& roles, Ground& ground, Classes& 
     }
     return found;
   };
-  for (std::size_t i = 0; i < ground.addresses.size(); ++i) {
+  for (std::size_t i = 0; i < ground.addresses.size() && !crew.stopped(); ++i) {
     ground.addresses[i].address_class =
         class_of([i](const Role& role) { return role.of_address(i); });
   }
@@ -451,6 +454,9 @@ Classes find_classes(const RuleSet& rules, Crew& crew) {
   crew.begin("classes", 1);
   Classes out{.regions = Regions(prefixes_of(rules))};
   Ground ground = ground_of(rules, out.regions, crew);
+  if (crew.stopped()) {
+    return out;
+  }
   const auto role = [&](Role::Kind kind, Direction direction) {
     const bool peers = kind == Role::Kind::peers;
     return Role(kind, ground, sets_used(rules, direction, peers ? &Rule::peers : &Rule::subjects));
@@ -482,7 +488,7 @@ Classes find_classes(const RuleSet& rules, Crew& crew) {
                      .rows_of_set = subjects.take_groups_of_sets(),
                      .columns_of_set = peers.take_groups_of_sets()};
   }
-  find_quadruples(roles, ground, out);
+  find_quadruples(roles, crew, ground, out);
   out.addresses = std::move(ground.addresses);
   return out;
 }

@@ -42,6 +42,7 @@ bool RowBuilder::build(std::span<const std::uint32_t> rules, Outcomes& outcomes)
 
   number_of(kPlainGroup);  // Gets number 0.
   std::ranges::sort(touched_);
+  row_.cells.reserve(touched_.size());  // Rows are kept: no more than they need.
   for (const std::uint32_t column : touched_) {
     const std::uint32_t number = number_of(group_of_[column]);
     if (number >= kOutcomesMax) {
