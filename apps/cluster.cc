@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "apps/compile_progress.h"
 #include "classifier/compile.h"
 #include "config/load.h"
 #include "control/static_rules.h"
@@ -109,7 +110,7 @@ std::optional<Cluster> open_cluster(const ClusterSource& source) {
     return std::nullopt;
   }
   policy::add_static_rules(static_rules, *reading.lowered);
-  auto table = classifier::compile(reading.lowered->rules);
+  auto table = classifier::compile(reading.lowered->rules, {.progress = progress_on_terminal()});
   if (!table) {
     print_diagnostics({diagnostic_of(table.error())});
     return std::nullopt;

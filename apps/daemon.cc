@@ -6,6 +6,7 @@
 #include <exception>
 #include <filesystem>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -19,6 +20,7 @@
 
 #include "apps/isa_option.h"
 #include "apps/service.h"
+#include "base/cpu.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "config/load.h"
@@ -61,10 +63,13 @@ class DataplanePublisher : public control::Publisher {
   std::unique_ptr<dataplane::Dataplane> dataplane_;
 };
 
-control::ReconcileOptions reconcile_options(const config::Config& config) {
+/// Compiles end early when `stop` is requested.
+control::ReconcileOptions reconcile_options(const config::Config& config,
+                                            std::stop_token stop = {}) {
   return {.lowering = control::lowering_of(config),
           .static_rules = control::static_rules_of(config),
-          .compiling = {.table_bytes_max = std::size_t{config.limits.table_mb_max} << 20U},
+          .compiling = {.table_bytes_max = std::size_t{config.limits.table_mb_max} << 20U,
+                        .stop = std::move(stop)},
           .history_max = config.limits.history_max};
 }
 
@@ -129,6 +134,20 @@ Result<void> make_directory_of(const std::string& socket) {
   return {};
 }
 
+/// Sends the lane's thread, and so those that a compile hires, to the processors that are for them.
+/// Otherwise they stay where the control thread is: never on a worker's processor.
+void place_compiles(const config::Config& config, control::Lane& lane) {
+  if (config.eal.compile_cpus.empty()) {
+    return;
+  }
+  const auto place = [cpus = config.eal.compile_cpus] {
+    if (const auto placed = stay_on(cpus); !placed) {
+      log::warn("eal.compile_cpus: {}", placed.error().message);
+    }
+  };
+  lane.run(place, [] {});
+}
+
 /// Watches the signals: SIGHUP reloads, the others end the loop.
 Result<UniqueFd> watch_signals(control::Loop& loop,
                                const sigset_t& signals,
@@ -156,7 +175,8 @@ Result<void> serve(const config::Config& config, const sigset_t& signals) {
   PORTCULLIS_TRY_VOID(make_directory_of(config.control.socket));
   PORTCULLIS_TRY(const auto loop, control::Loop::make());
   DataplanePublisher publisher(config);
-  control::Reconcile reconcile(reconcile_options(config), publisher);
+  std::stop_source stopping;
+  control::Reconcile reconcile(reconcile_options(config, stopping.get_token()), publisher);
   std::unique_ptr<control::Commands> commands;
   // The socket first: a second daemon must not get as far as the ports. It is answered only once
   // the loop runs.
@@ -176,6 +196,7 @@ Result<void> serve(const config::Config& config, const sigset_t& signals) {
   PORTCULLIS_TRY(const control::Applied applied,
                  reconcile.apply(std::move(first), {.who = "portcullisd", .comment = "start"}));
   control::Lane lane(*loop);
+  place_compiles(config, lane);
   commands =
       std::make_unique<control::Commands>(lane, reconcile, control::Daemon{.config = config});
   PORTCULLIS_TRY(const UniqueFd watched,
@@ -190,6 +211,7 @@ Result<void> serve(const config::Config& config, const sigset_t& signals) {
             config.control.socket);
   apps::tell_service_manager("READY=1\nSTATUS=Enforcing");
   loop->run();
+  stopping.request_stop();  // The lane waits for the compile under way.
   apps::tell_service_manager("STOPPING=1");
   return {};
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "base/cpu.h"
 
+#include <sched.h>
+
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace portcullis {
 
@@ -38,6 +41,26 @@ bool supported(Isa isa) {
       break;
   }
   return true;
+}
+
+Result<void> stay_on(std::span<const std::uint32_t> cpus) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const std::uint32_t cpu : cpus) {
+    if (cpu >= CPU_SETSIZE) {
+      return fail(fmt::format("there is no processor {}", cpu));
+    }
+    CPU_SET(cpu, &set);
+  }
+  // The system leaves out what is not there; all of them are wanted.
+  cpu_set_t got;
+  CPU_ZERO(&got);
+  if (sched_setaffinity(0, sizeof set, &set) != 0 || sched_getaffinity(0, sizeof got, &got) != 0 ||
+      CPU_EQUAL(&set, &got) == 0) {
+    return fail(
+        fmt::format("this process may not use every one of processors {}", fmt::join(cpus, ", ")));
+  }
+  return {};
 }
 
 Isa best_isa() {

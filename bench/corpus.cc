@@ -4,6 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
 
 namespace portcullis::bench {
 namespace {
@@ -17,42 +22,61 @@ constexpr unsigned kPodsPerNodeMax = 110;
 constexpr std::array<std::uint16_t, 15> kWellKnownPorts{
     53, 80, 443, 3000, 3306, 5432, 5672, 6379, 8000, 8080, 8443, 9090, 9092, 9200, 27017};
 
+/// "app-000017": names of one kind sort as their numbers do.
+std::string name_of(const char* kind, std::size_t number, int digits) {
+  return fmt::format("{}-{:0{}}", kind, number, digits);
+}
+
+policy::Selector labelled(const char* key, const std::string& value) {
+  return {.requirements = {{.key = key, .values = {value}}}};
+}
+
+constexpr const char* kAppLabel = "app";
+constexpr const char* kNamespaceLabel = "kubernetes.io/metadata.name";
+
+/// Pods are numbered by app and apps by namespace, which is the order of their names.
 class WorldMaker {
  public:
   explicit WorldMaker(const Shape& shape) : shape_(shape), random_(shape.seed) {}
 
   World make() {
     world_.shape = shape_;
-    world_.rules.default_mode = DefaultMode::kubernetes;
-    world_.rules.pod_cidrs = {prefix_of(IpAddress::from_v4(kPodNetwork), pod_network_length())};
     world_.namespaces = std::min<std::size_t>(200, std::max<std::size_t>(5, shape_.pods / 50));
     add_apps();
-    add_endpoints();
+    add_nodes();
+    add_pods();
     for (std::size_t i = 0; i < shape_.policies; ++i) {
-      add_policy();
+      add_policy(i);
     }
-    auto& rules = world_.rules.rules;
-    rules.insert(rules.end(), isolation_.begin(), isolation_.end());
+    std::ranges::sort(world_.snapshot.policies, {}, [](const policy::NetworkPolicy& policy) {
+      return std::tie(policy.name_space, policy.name);
+    });
     world_.apps = apps_.size();
     return std::move(world_);
+  }
+
+  /// A /12 has /24s for 4,096 nodes.
+  [[nodiscard]] static Prefix pod_network(const Shape& shape) {
+    return prefix_of(IpAddress::from_v4(kPodNetwork), nodes_of(shape) <= 4096 ? 12 : 8);
   }
 
  private:
   struct App {
     std::size_t name_space = 0;
-    EndpointIndex first = 0;  // Pods are numbered by app, apps by namespace.
+    std::string name;
     std::size_t replicas = 0;
   };
 
-  [[nodiscard]] std::size_t nodes() const {
-    return (shape_.pods + kPodsPerNode - 1) / kPodsPerNode;
+  [[nodiscard]] static std::size_t nodes_of(const Shape& shape) {
+    return (shape.pods + kPodsPerNode - 1) / kPodsPerNode;
   }
-  /// A /12 has /24s for 4,096 nodes.
-  [[nodiscard]] unsigned pod_network_length() const { return nodes() <= 4096 ? 12 : 8; }
 
   std::size_t below(std::size_t end) { return random_() % end; }
   bool percent(unsigned share) { return below(100) < share; }
   double unit() { return std::uniform_real_distribution<double>(0, 1)(random_); }
+
+  static std::string namespace_name(std::size_t number) { return name_of("team", number, 3); }
+  static std::string node_name(std::size_t number) { return name_of("node", number, 5); }
 
   void add_apps() {
     for (std::size_t pods = 0; pods < shape_.pods;) {
@@ -62,137 +86,118 @@ class WorldMaker {
       pods += apps_.back().replicas;
     }
     std::ranges::stable_sort(apps_, {}, &App::name_space);
-    EndpointIndex next = 0;
-    for (App& app : apps_) {
-      app.first = next;
-      next += static_cast<EndpointIndex>(app.replicas);
-    }
     by_namespace_.resize(world_.namespaces);
     for (std::size_t i = 0; i < apps_.size(); ++i) {
+      apps_[i].name = name_of("app", i, 6);
       by_namespace_[apps_[i].name_space].push_back(i);
     }
+    for (std::size_t i = 0; i < world_.namespaces; ++i) {
+      const std::string name = namespace_name(i);
+      world_.snapshot.namespaces.push_back({.name = name, .labels = {{kNamespaceLabel, name}}});
+    }
   }
 
-  void add_endpoints() {
-    std::vector<unsigned> pods_on(nodes());
-    for (std::size_t pod = 0; pod < shape_.pods; ++pod) {
-      std::size_t node = below(pods_on.size());
-      while (pods_on[node] == kPodsPerNodeMax) {
-        node = below(pods_on.size());
+  void add_nodes() {
+    for (std::size_t node = 0; node < nodes_of(shape_); ++node) {
+      const auto address = IpAddress::from_v4(kNodeNetwork + static_cast<std::uint32_t>(node));
+      world_.snapshot.nodes.push_back({.name = node_name(node), .addresses = {address}});
+    }
+  }
+
+  void add_pods() {
+    std::vector<unsigned> pods_on(nodes_of(shape_));
+    for (const App& app : apps_) {
+      for (std::size_t replica = 0; replica < app.replicas; ++replica) {
+        std::size_t node = below(pods_on.size());
+        while (pods_on[node] == kPodsPerNodeMax) {
+          node = below(pods_on.size());
+        }
+        const auto host = static_cast<std::uint32_t>(node * 256 + 2 + pods_on[node]++);
+        world_.snapshot.pods.push_back(
+            {.name_space = namespace_name(app.name_space),
+             .name = name_of(app.name.c_str(), replica, 2),
+             .labels = {{kAppLabel, app.name}, {"pod-template-hash", app.name + "-1"}},
+             .node = node_name(node),
+             .addresses = {IpAddress::from_v4(kPodNetwork + host)}});
       }
-      const auto host = static_cast<std::uint32_t>(node * 256 + 2 + pods_on[node]++);
-      world_.rules.endpoints.push_back({.kind = Endpoint::Kind::workload,
-                                        .node = static_cast<EndpointIndex>(shape_.pods + node),
-                                        .addresses = {IpAddress::from_v4(kPodNetwork + host)}});
-    }
-    for (std::size_t node = 0; node < pods_on.size(); ++node) {
-      world_.rules.endpoints.push_back(
-          {.kind = Endpoint::Kind::node,
-           .addresses = {IpAddress::from_v4(kNodeNetwork + static_cast<std::uint32_t>(node))}});
     }
   }
 
-  void add_policy() {
+  void add_policy(std::size_t number) {
     const App& app = apps_[below(apps_.size())];
-    AddressSet subjects;
-    add_app(app, subjects);
-    const SetIndex subject_set = add_set(std::move(subjects));
-    add_direction(Direction::ingress, app, subject_set);
-    if (percent(50)) {
-      add_direction(Direction::egress, app, subject_set);
+    policy::NetworkPolicy policy{.name_space = namespace_name(app.name_space),
+                                 .name = name_of("policy", number, 6),
+                                 .subjects = labelled(kAppLabel, app.name),
+                                 .isolates_ingress = true};
+    policy.ingress = make_rules(app);
+    policy.isolates_egress = percent(50);
+    if (policy.isolates_egress) {
+      policy.egress = make_rules(app);
     }
+    world_.snapshot.policies.push_back(std::move(policy));
   }
 
-  void add_direction(Direction direction, const App& app, SetIndex subjects) {
+  std::vector<policy::PolicyRule> make_rules(const App& app) {
+    std::vector<policy::PolicyRule> rules;
     for (std::size_t i = 1 + below(2); i > 0; --i) {
-      AddressSet peers;
+      policy::PolicyRule& rule = rules.emplace_back();
       for (std::size_t k = 1 + below(3); k > 0; --k) {
-        add_peer(app, peers);
+        rule.peers.push_back(make_peer(app));
       }
-      std::ranges::sort(peers.endpoints);
-      const auto twice = std::unique(peers.endpoints.begin(), peers.endpoints.end());
-      peers.endpoints.erase(twice, peers.endpoints.end());
-      world_.rules.rules.push_back({.direction = direction,
-                                    .action = Action::allow,
-                                    .subjects = subjects,
-                                    .peers = add_set(std::move(peers)),
-                                    .ports = add_ports()});
+      rule.ports = make_ports();
     }
-    isolation_.push_back({.direction = direction,
-                          .action = Action::deny,
-                          .subjects = subjects,
-                          .peers = everything(),
-                          .ports = every_port()});
+    return rules;
   }
 
-  void add_peer(const App& subject, AddressSet& peers) {
+  policy::Peer make_peer(const App& subject) {
     const std::size_t die = below(100);
     if (die < 60) {
       const auto& neighbours = by_namespace_[subject.name_space];
-      add_app(apps_[neighbours[below(neighbours.size())]], peers);
-    } else if (die < 85) {
-      add_app(apps_[below(apps_.size())], peers);
-    } else if (die < 95) {
-      for (const std::size_t app : by_namespace_[below(world_.namespaces)]) {
-        add_app(apps_[app], peers);
-      }
-    } else {
-      const auto length = static_cast<unsigned>(12 + below(13));
-      const Prefix cidr =
-          prefix_of(IpAddress::from_v4(static_cast<std::uint32_t>(random_())), length);
-      const auto inside = static_cast<std::uint32_t>(random_()) & (0xffff'ffffU >> length);
-      const auto except_length = static_cast<unsigned>(length + 1 + below(4));
-      peers.blocks.push_back(
-          {.cidr = cidr,
-           .except = {prefix_of(IpAddress::from_v4(cidr.address.v4() | inside), except_length)}});
+      const App& app = apps_[neighbours[below(neighbours.size())]];
+      return policy::PodPeer{.pods = labelled(kAppLabel, app.name)};
     }
+    if (die < 85) {
+      const App& app = apps_[below(apps_.size())];
+      return policy::PodPeer{.namespaces = in_namespace(app.name_space),
+                             .pods = labelled(kAppLabel, app.name)};
+    }
+    if (die < 95) {
+      return policy::PodPeer{.namespaces = in_namespace(below(world_.namespaces))};
+    }
+    return make_block();
   }
 
-  static void add_app(const App& app, AddressSet& set) {
-    for (std::size_t i = 0; i < app.replicas; ++i) {
-      set.endpoints.push_back(app.first + static_cast<EndpointIndex>(i));
-    }
+  static policy::Selector in_namespace(std::size_t number) {
+    return labelled(kNamespaceLabel, namespace_name(number));
   }
 
-  PortsIndex add_ports() {
+  Block make_block() {
+    const auto length = static_cast<unsigned>(12 + below(13));
+    const Prefix cidr =
+        prefix_of(IpAddress::from_v4(static_cast<std::uint32_t>(random_())), length);
+    const auto inside = static_cast<std::uint32_t>(random_()) & (0xffff'ffffU >> length);
+    const auto except_length = static_cast<unsigned>(length + 1 + below(4));
+    return {.cidr = cidr,
+            .except = {prefix_of(IpAddress::from_v4(cidr.address.v4() | inside), except_length)}};
+  }
+
+  /// Empty: every port.
+  std::vector<policy::PolicyPort> make_ports() {
     const std::size_t die = below(100);
     const std::size_t count = die < 10 ? 0 : die < 70 ? 1 : die < 90 ? 2 : 3;
-    if (count == 0) {
-      return every_port();
-    }
-    PortSet ports;
+    std::vector<policy::PolicyPort> ports;
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint8_t protocol = percent(90) ? kProtocolTcp : kProtocolUdp;
       if (percent(90)) {
         const std::uint16_t port = kWellKnownPorts[below(kWellKnownPorts.size())];
-        ports.ranges.push_back({.protocol = protocol, .first = port, .last = port});
+        ports.push_back({.protocol = protocol, .first = port, .last = port});
       } else {
         const auto first = static_cast<std::uint16_t>(1024 + below(60'000));
         const auto last = static_cast<std::uint16_t>(first + below(4000));
-        ports.ranges.push_back({.protocol = protocol, .first = first, .last = last});
+        ports.push_back({.protocol = protocol, .first = first, .last = last});
       }
     }
-    world_.rules.port_sets.push_back(std::move(ports));
-    return static_cast<PortsIndex>(world_.rules.port_sets.size() - 1);
-  }
-
-  SetIndex add_set(AddressSet set) {
-    world_.rules.sets.push_back(std::move(set));
-    return static_cast<SetIndex>(world_.rules.sets.size() - 1);
-  }
-
-  SetIndex everything() {
-    if (world_.rules.sets.empty() || !world_.rules.sets[everything_].everything) {
-      everything_ = add_set({.everything = true});
-    }
-    return everything_;
-  }
-  PortsIndex every_port() {
-    if (world_.rules.port_sets.empty() || !world_.rules.port_sets[every_port_].everything) {
-      world_.rules.port_sets.push_back({.everything = true});
-      every_port_ = static_cast<PortsIndex>(world_.rules.port_sets.size() - 1);
-    }
-    return every_port_;
+    return ports;
   }
 
   Shape shape_;
@@ -200,15 +205,21 @@ class WorldMaker {
   World world_;
   std::vector<App> apps_;
   std::vector<std::vector<std::size_t>> by_namespace_;
-  std::vector<Rule> isolation_;
-  SetIndex everything_ = 0;
-  PortsIndex every_port_ = 0;
 };
 
 }  // namespace
 
+policy::LowerOptions lowering_of(const World& world) {
+  return {.default_mode = DefaultMode::kubernetes,
+          .pod_cidrs = {WorldMaker::pod_network(world.shape)}};
+}
+
 World make_world(const Shape& shape) {
-  return WorldMaker(shape).make();
+  World world = WorldMaker(shape).make();
+  policy::Lowered lowered = policy::lower(world.snapshot, lowering_of(world)).value();
+  world.rules = std::move(lowered.rules);
+  world.provenance = std::move(lowered.provenance);
+  return world;
 }
 
 }  // namespace portcullis::bench

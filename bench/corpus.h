@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The policy-shaped world: clusters and policies of a realistic shape as a RuleSet, and traces of
-// flow keys over them. Equal seeds give equal worlds and traces.
+// The policy-shaped world: clusters and policies of a realistic shape as a Snapshot, the RuleSet
+// that lower() makes of them, and traces of flow keys. Equal seeds give equal worlds and traces.
 // Thread: plain data.
 #pragma once
 
@@ -12,6 +12,9 @@
 #include "classifier/key.h"
 #include "classifier/rule.h"
 #include "classifier/table.h"
+#include "policy/lower.h"
+#include "policy/provenance.h"
+#include "policy/snapshot.h"
 
 namespace portcullis::bench {
 
@@ -23,14 +26,19 @@ struct Shape {
 
 struct World {
   Shape shape;
-  classifier::RuleSet rules;
+  policy::Snapshot snapshot;
+  classifier::RuleSet rules;  // Pod i is endpoint i; the nodes follow.
+  policy::Provenance provenance;
   std::size_t namespaces = 0;
   std::size_t apps = 0;
 };
 
 /// Namespaces, apps of 3 to 50 replicas, pods scattered over node /24s so that an app's addresses
-/// do not aggregate, policies that select one app each; as `lower` would write them.
+/// do not aggregate, policies that select one app each by its label.
 World make_world(const Shape& shape);
+
+/// With what make_world() lowered the snapshot.
+policy::LowerOptions lowering_of(const World& world);
 
 enum class TraceKind : std::uint8_t { mixed, allowed, skewed, uniform, denied };
 const char* to_string(TraceKind kind);

@@ -29,30 +29,46 @@ struct Policy {
   RuleDelta remove;
 };
 
-/// Takes policies out of the world; their slots stay. A policy is the rules of one subject set.
-std::vector<Policy> hold_back(RuleSet& rules, std::size_t count, std::mt19937_64& random) {
-  std::map<SetIndex, std::vector<std::uint32_t>> by_subjects;
+/// Rules that name each set.
+std::vector<std::size_t> uses_of_sets(const RuleSet& rules) {
+  std::vector<std::size_t> uses(rules.sets.size());
+  for (const Rule& rule : rules.rules) {
+    ++uses[rule.subjects];
+    ++uses[rule.peers];
+  }
+  return uses;
+}
+
+/// Takes policies out of the world; their slots stay, and so do sets that other policies use.
+std::vector<Policy> hold_back(World& world, std::size_t count, std::mt19937_64& random) {
+  RuleSet& rules = world.rules;
+  std::map<std::string_view, std::vector<std::uint32_t>> by_policy;
   for (std::uint32_t i = 0; i < rules.rules.size(); ++i) {
-    by_subjects[rules.rules[i].subjects].push_back(i);
+    by_policy[world.provenance[rules.rules[i].provenance].policy].push_back(i);
   }
   std::vector<std::vector<std::uint32_t>> policies;
   std::ranges::transform(
-      by_subjects, std::back_inserter(policies), [](const auto& entry) { return entry.second; });
+      by_policy, std::back_inserter(policies), [](const auto& entry) { return entry.second; });
   std::shuffle(policies.begin(), policies.end(), random);
   policies.resize(std::min(count, policies.size()));
+  const std::vector<std::size_t> uses = uses_of_sets(rules);
   std::vector<Policy> held;
   for (const auto& indices : policies) {
     Policy policy;
+    std::map<SetIndex, std::size_t> own_uses;
+    for (const std::uint32_t i : indices) {
+      ++own_uses[rules.rules[i].subjects];
+      ++own_uses[rules.rules[i].peers];
+    }
     for (const std::uint32_t i : indices) {
       const Rule rule = rules.rules[i];
       policy.add.rules.push_back({i, rule});
       policy.remove.rules.push_back({i, {.direction = rule.direction, .action = Action::none}});
-      for (const SetIndex set : {rule.subjects, rule.peers}) {
-        const auto has_set = [&](const auto& change) { return change.index == set; };
-        if (!rules.sets[set].everything && std::ranges::none_of(policy.add.sets, has_set)) {
-          policy.add.sets.push_back({set, rules.sets[set]});
-          policy.remove.sets.push_back({set, {}});
-        }
+    }
+    for (const auto& [set, count] : own_uses) {
+      if (count == uses[set]) {
+        policy.add.sets.push_back({set, rules.sets[set]});
+        policy.remove.sets.push_back({set, {}});
       }
     }
     Rule changed = rules.rules[indices.front()];
@@ -158,9 +174,10 @@ Result<UpdateTimes> measure_updates(const Shape& shape, bool quick) {
   std::mt19937_64 random(shape.seed);
   const std::size_t before = allocated_bytes();
   // Made anew: the lists of a copy have no room for one more, those of a snapshot mostly have.
-  RuleSet rules = make_world(shape).rules;
-  const auto policies = hold_back(rules, quick ? 15 : 60, random);
-  PORTCULLIS_TRY(Updater updater, Updater::start(std::move(rules)));
+  World world = make_world(shape);
+  const auto policies = hold_back(world, quick ? 15 : 60, random);
+  PORTCULLIS_TRY(Updater updater, Updater::start(std::move(world.rules)));
+  world = {};  // Only its rules count, which are the updater's now.
   UpdateTimes times{.updater_bytes = allocated_bytes() - before};
   Updates updates(std::move(updater));
   const std::size_t pods = quick ? 101 : 1001;

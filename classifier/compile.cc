@@ -15,6 +15,7 @@
 #include "classifier/compiler/classes.h"
 #include "classifier/compiler/compiled.h"
 #include "classifier/compiler/matrix.h"
+#include "classifier/crew.h"
 #include "classifier/filter/filter.h"
 #include "classifier/permits/permits.h"
 #include "classifier/verdict.h"
@@ -137,45 +138,133 @@ std::pair<SourceRecord, DestinationRecord> Compiled::records_of(std::uint32_t nu
            .is_workload = is_workload}};
 }
 
+namespace {
+
+Result<void> add_matrix(Crew& crew, const RuleSet& rules, std::size_t bytes_max, Compiled& out) {
+  // Kernels find a cell by a 32-bit byte offset.
+  out.matrix = std::make_unique<Matrix>(rules, std::min(bytes_max, std::size_t{1} << 31U));
+  for (const Direction direction : {Direction::egress, Direction::ingress}) {
+    if (crew.stopped()) {
+      return {};
+    }
+    PORTCULLIS_TRY(out.places[static_cast<std::size_t>(direction)],
+                   out.matrix->add(direction, out.classes.half(direction), crew));
+  }
+  return {};
+}
+
+/// Permits, which number the classes, and the address maps, which name them.
+Result<AddressMaps> fold_and_map(Crew& crew,
+                                 const RuleSet& rules,
+                                 std::size_t bytes_left,
+                                 const WholeOptions& whole,
+                                 Compiled& out) {
+  crew.begin("permits", out.classes.classes.size());
+  out.permits = begin_permits(rules.default_mode,
+                              out.classes,
+                              *out.matrix,
+                              whole.reserve,
+                              {.bytes_max = bytes_left, .narrowest = whole.narrowest_permits});
+  Result<AddressMaps> maps;
+  const auto mapping =
+      crew.beside([&] { maps = map_addresses(rules, out.classes, bytes_left, crew); });
+  if (out.permits != nullptr && !out.permits->fold(out.classes, &crew)) {
+    out.permits = nullptr;
+  }
+  mapping->join();
+  return maps;
+}
+
+/// Once the crew is stopped, the result means nothing.
+Result<Compiled> run_phases(Crew& crew,
+                            const RuleSet& rules,
+                            std::size_t bytes_max,
+                            const WholeOptions& whole) {
+  PORTCULLIS_TRY_VOID(check_rules(rules, crew));
+  Result<std::vector<std::byte>> filter;
+  std::unique_ptr<Crew::Aside> filtering;
+  if (!rules.static_rules.empty()) {
+    crew.begin("static rules", rules.static_rules.size());
+    filtering = crew.beside([&] { filter = compile_filter(rules, bytes_max); });
+  }
+  Compiled out{.classes = find_classes(rules, crew)};
+  const Result<void> added = add_matrix(crew, rules, bytes_max, out);
+  if (filtering != nullptr) {
+    filtering->join();
+  }
+  if (crew.stopped()) {
+    return out;
+  }
+  // Whatever ended first, the error is the same.
+  if (!filter) {
+    return Failure(std::move(filter).error());
+  }
+  PORTCULLIS_TRY_VOID(added);
+  const std::size_t bytes_left = bytes_max - std::min(bytes_max, out.matrix->bytes());
+  PORTCULLIS_TRY(const AddressMaps maps, fold_and_map(crew, rules, bytes_left, whole, out));
+  if (crew.stopped()) {
+    return out;
+  }
+  crew.begin("table", 1);
+  Permits permits = permits_of(out.permits.get(), out.classes);
+  const std::size_t record_bytes =
+      out.classes.classes.size() * (sizeof(SourceRecord) + sizeof(DestinationRecord));
+  if (maps.bytes() + record_bytes + filter->size() + permits.bytes() > bytes_left) {
+    permits = {};  // A table without them is slower, but there is one.
+    out.permits = nullptr;
+  }
+  const ClassRecords records = records_of(out);
+  const Parts parts{.records = records,
+                    .matrix = *out.matrix,
+                    .permits = permits,
+                    .maps = maps,
+                    .filter = *filter};
+  PORTCULLIS_TRY(out.table, assemble(header_of(parts, out.classes, rules), parts, bytes_max));
+  crew.advance();
+  return out;
+}
+
+Crew crew_for(const RuleSet& rules, const CompileOptions& options) {
+  return {options, rules.endpoints.size() + rules.rules.size() + rules.static_rules.size()};
+}
+
+/// What the compiler knew takes a good part of its time to free: half of it beside the other.
+void free_beside(Crew& crew, Compiled& compiled) {
+  const auto freeing = crew.beside([&] { compiled.classes.halves = {}; });
+  compiled.permits = nullptr;
+  compiled.matrix = nullptr;
+  freeing->join();
+}
+
+Result<Compiled> compile_with(Crew& crew,
+                              const RuleSet& rules,
+                              const CompileOptions& options,
+                              const WholeOptions& whole) {
+  auto compiled = run_phases(crew, rules, options.table_bytes_max, whole);
+  if (crew.stopped()) {
+    if (compiled) {
+      free_beside(crew, *compiled);
+    }
+    return fail("the compile was stopped; nothing has changed");
+  }
+  return compiled;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<const Table>> compile(const RuleSet& rules, const CompileOptions& options) {
-  PORTCULLIS_TRY(Compiled compiled, compile_whole(rules, options, {}));
-  return std::move(compiled.table);
+  Crew crew = crew_for(rules, options);
+  PORTCULLIS_TRY(Compiled compiled, compile_with(crew, rules, options, {}));
+  auto table = std::move(compiled.table);
+  free_beside(crew, compiled);
+  return table;
 }
 
 Result<Compiled> compile_whole(const RuleSet& rules,
                                const CompileOptions& options,
                                const WholeOptions& whole) {
-  const std::size_t bytes_max = options.table_bytes_max;
-  PORTCULLIS_TRY_VOID(check_rules(rules));
-  PORTCULLIS_TRY(const std::vector<std::byte> filter, compile_filter(rules, bytes_max));
-  Compiled out{.classes = find_classes(rules)};
-  // Kernels find a cell by a 32-bit byte offset.
-  out.matrix = std::make_unique<Matrix>(rules, std::min(bytes_max, std::size_t{1} << 31U));
-  Matrix& matrix = *out.matrix;
-  for (const Direction direction : {Direction::egress, Direction::ingress}) {
-    PORTCULLIS_TRY(out.places[static_cast<std::size_t>(direction)],
-                   matrix.add(direction, out.classes.half(direction)));
-  }
-  // The permits number the classes, so what names classes comes after them.
-  const std::size_t bytes_left = bytes_max - std::min(bytes_max, matrix.bytes());
-  out.permits = fold_permits(rules.default_mode,
-                             out.classes,
-                             matrix,
-                             whole.reserve,
-                             {.bytes_max = bytes_left, .narrowest = whole.narrowest_permits});
-  Permits permits = permits_of(out.permits.get(), out.classes);
-  PORTCULLIS_TRY(const AddressMaps maps, map_addresses(rules, out.classes, bytes_left));
-  const std::size_t record_bytes =
-      out.classes.classes.size() * (sizeof(SourceRecord) + sizeof(DestinationRecord));
-  if (maps.bytes() + record_bytes + filter.size() + permits.bytes() > bytes_left) {
-    permits = {};  // A table without them is slower, but there is one.
-    out.permits = nullptr;
-  }
-  const ClassRecords records = records_of(out);
-  const Parts parts{
-      .records = records, .matrix = matrix, .permits = permits, .maps = maps, .filter = filter};
-  PORTCULLIS_TRY(out.table, assemble(header_of(parts, out.classes, rules), parts, bytes_max));
-  return out;
+  Crew crew = crew_for(rules, options);
+  return compile_with(crew, rules, options, whole);
 }
 
 }  // namespace portcullis::classifier

@@ -21,6 +21,7 @@ struct Eal {
   std::uint32_t memory_mb = 192;
   std::uint32_t control_cpu = 0;
   std::vector<std::uint32_t> worker_cpus{1};  // One worker lcore each; may repeat control_cpu.
+  std::vector<std::uint32_t> compile_cpus;    // No worker's. Empty: control_cpu.
   std::uint32_t mbufs = 16384;
   enum class Idle : std::uint8_t { poll, sleep } idle = Idle::sleep;
   bool telemetry = true;

@@ -259,13 +259,14 @@ constexpr std::array<Choice<std::string_view>, 6> kLogLevels{{{"trace", "trace"}
                                                               {"error", "error"},
                                                               {"off", "off"}}};
 
-constexpr std::array<Key<Eal>, 9> kEalKeys{{
+constexpr std::array<Key<Eal>, 10> kEalKeys{{
     {"file_prefix", [](Eal& s, const Value& v) { v.read(s.file_prefix); }},
     {"hugepages", [](Eal& s, const Value& v) { v.read(s.hugepages); }},
     {"pci", [](Eal& s, const Value& v) { v.read(s.pci); }},
     {"memory_mb", [](Eal& s, const Value& v) { v.read(s.memory_mb, 32, 1'048'576); }},
     {"control_cpu", [](Eal& s, const Value& v) { v.read(s.control_cpu, 0, kCpuMax); }},
     {"worker_cpus", [](Eal& s, const Value& v) { v.read(s.worker_cpus, 0U, kCpuMax); }},
+    {"compile_cpus", [](Eal& s, const Value& v) { v.read(s.compile_cpus, 0U, kCpuMax); }},
     {"mbufs", [](Eal& s, const Value& v) { v.read(s.mbufs, 512, 16'777'216); }},
     {"idle", [](Eal& s, const Value& v) { v.read(s.idle, kIdles); }},
     {"telemetry", [](Eal& s, const Value& v) { v.read(s.telemetry); }},

@@ -52,6 +52,14 @@ void check_eal(const Eal& eal, Found& found) {
   }
   std::vector<std::uint32_t> sorted = eal.worker_cpus;
   std::sort(sorted.begin(), sorted.end());
+  for (const std::uint32_t cpu : eal.compile_cpus) {
+    if (std::binary_search(sorted.begin(), sorted.end(), cpu)) {
+      found.push_back({"eal.compile_cpus",
+                       fmt::format("processor {} is a worker's, which would lose packets while "
+                                   "policies compile",
+                                   cpu)});
+    }
+  }
   const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
   if (twice != sorted.end()) {
     found.push_back({"eal.worker_cpus",

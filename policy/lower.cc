@@ -163,7 +163,7 @@ void Lowering::lower_rule(const Subject& subject, Direction direction, std::size
   const NetworkPolicy& policy = *subject.policy;
   const PolicyRule& rule =
       (direction == Direction::ingress ? policy.ingress : policy.egress)[number - 1];
-  const AddressSet peers = peers_of(policy, rule);
+  AddressSet peers = peers_of(policy, rule);
   const auto place = [&] {
     return fmt::format(
         "{}: {} rule {} ({})", title(policy), to_word(direction), number, to_string(rule.where));
@@ -186,7 +186,9 @@ void Lowering::lower_rule(const Subject& subject, Direction direction, std::size
   // A rule that can match nothing is kept all the same: explain() names it as a near miss.
   if (PortSet numeric = numeric_ports(rule);
       numeric.everything || !numeric.ranges.empty() || variants.empty()) {
-    variants.insert(variants.begin(), {{.endpoints = subject.pods}, peers, std::move(numeric)});
+    Variant first{.subjects = {.endpoints = subject.pods}, .ports = std::move(numeric)};
+    first.peers = variants.empty() ? std::move(peers) : peers;
+    variants.insert(variants.begin(), std::move(first));
   }
   out_.provenance.push_back({"NetworkPolicy",
                              policy.name_space + "/" + policy.name,
@@ -216,8 +218,13 @@ AddressSet Lowering::peers_of(const NetworkPolicy& policy, const PolicyRule& rul
       set.blocks.push_back(*block);
       continue;
     }
-    const Positions pods = index_.select(policy.name_space, std::get<PodPeer>(peer));
+    Positions pods = index_.select(policy.name_space, std::get<PodPeer>(peer));
+    if (set.endpoints.empty()) {
+      set.endpoints = std::move(pods);
+      continue;
+    }
     Positions joined;
+    joined.reserve(set.endpoints.size() + pods.size());
     std::set_union(set.endpoints.begin(),
                    set.endpoints.end(),
                    pods.begin(),

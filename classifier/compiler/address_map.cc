@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <span>
 
 #include <fmt/format.h>
 
+#include "classifier/address_order.h"
 #include "classifier/compiler/trie.h"
 
 namespace portcullis::classifier {
@@ -61,14 +63,18 @@ WindowV4 place_window(const std::vector<std::uint32_t>& addresses) {
 
 class MapBuilder {
  public:
-  MapBuilder(const RuleSet& rules, const Classes& classes, std::size_t bytes_max)
-      : rules_(rules), classes_(classes), bytes_max_(bytes_max) {
+  MapBuilder(const RuleSet& rules, const Classes& classes, std::size_t bytes_max, const Crew& crew)
+      : rules_(rules), classes_(classes), bytes_max_(bytes_max), crew_(crew) {
     maps_.entry_shift = classes.classes.size() <= kNarrowEntries ? 1 : 2;
     maps_.root_v4.resize(Trie::kRootEntries);
     maps_.nodes_v6.resize(Trie::kNodeEntries);
   }
 
   Result<AddressMaps> build() {
+    sort_addresses();
+    if (crew_.stopped()) {
+      return std::move(maps_);
+    }
     make_hashes();
     make_window();
     if (maps_.bytes() > bytes_max_ || !paint_regions() || !add_addresses()) {
@@ -86,26 +92,35 @@ class MapBuilder {
   }
 
  private:
-  void make_hashes() {
-    std::size_t v6 = 0;
-    std::size_t owned_v4 = 0;
-    for (const KnownAddress& known : classes_.addresses) {
-      const bool is_v6 = known.address.family == Family::v6;
-      v6 += is_v6 ? 1 : 0;
-      owned_v4 += !is_v6 && node_of(rules_, known.endpoint) != kNoEndpoint ? 1 : 0;
+  /// Neighbours in the address space become neighbours in memory.
+  void sort_addresses() {
+    for (std::uint32_t i = 0; i < classes_.addresses.size() && !crew_.stopped(); ++i) {
+      const IpAddress& address = classes_.addresses[i].address;
+      if (address.family == Family::v4) {
+        v4_order_.push_back(by_address(address.v4(), i));
+      } else {
+        v6_order_.push_back(i);
+      }
     }
-    maps_.hosts_v6.resize(slots_for(v6));
-    maps_.owners_v4.resize(slots_for(owned_v4));
+    sort_by_address(v4_order_);
+    std::ranges::sort(
+        v6_order_, {}, [&](std::uint32_t i) { return classes_.addresses[i].address; });
+  }
+
+  void make_hashes() {
+    const auto owned_v4 = std::ranges::count_if(v4_order_, [&](std::uint64_t word) {
+      return node_of(rules_, classes_.addresses[item_of(word)].endpoint) != kNoEndpoint;
+    });
+    maps_.hosts_v6.resize(slots_for(v6_order_.size()));
+    maps_.owners_v4.resize(slots_for(static_cast<std::size_t>(owned_v4)));
   }
 
   void make_window() {
     std::vector<std::uint32_t> addresses;
-    for (const KnownAddress& known : classes_.addresses) {
-      if (known.address.family == Family::v4) {
-        addresses.push_back(known.address.v4());
-      }
+    addresses.reserve(v4_order_.size());
+    for (const std::uint64_t word : v4_order_) {
+      addresses.push_back(address_of(word));
     }
-    std::ranges::sort(addresses);
     maps_.window_v4 = place_window(addresses);
   }
 
@@ -130,7 +145,7 @@ class MapBuilder {
         paint_window(prefix, classes_.region_classes[i]);
       }
       (is_v4 ? v4_ : v6_).paint(prefix.address, prefix.length, classes_.region_classes[i]);
-      if (maps_.bytes() > bytes_max_) {
+      if (maps_.bytes() > bytes_max_ || crew_.stopped()) {
         return false;
       }
     }
@@ -138,21 +153,17 @@ class MapBuilder {
   }
 
   bool add_addresses() {
-    std::vector<std::uint32_t> order(classes_.addresses.size());
-    for (std::uint32_t i = 0; i < order.size(); ++i) {
-      order[i] = i;
-    }
-    // Neighbours in the address space become neighbours in memory.
-    std::ranges::sort(order, {}, [&](std::uint32_t i) { return classes_.addresses[i].address; });
-    for (const std::uint32_t i : order) {
-      const KnownAddress& known = classes_.addresses[i];
-      if (known.address.family == Family::v4) {
-        add_class_v4(known);
-        add_owner_v4(known);
-      } else {
-        add_host_v6(known);
+    for (const std::uint64_t word : v4_order_) {
+      const KnownAddress& known = classes_.addresses[item_of(word)];
+      add_class_v4(known);
+      add_owner_v4(known);
+      if (maps_.bytes() > bytes_max_ || crew_.stopped()) {
+        return false;
       }
-      if (maps_.bytes() > bytes_max_) {
+    }
+    for (const std::uint32_t i : v6_order_) {
+      add_host_v6(classes_.addresses[i]);
+      if (crew_.stopped()) {
         return false;
       }
     }
@@ -196,6 +207,9 @@ class MapBuilder {
   const RuleSet& rules_;
   const Classes& classes_;
   std::size_t bytes_max_;
+  const Crew& crew_;
+  std::vector<std::uint64_t> v4_order_;  // Into classes_.addresses, by address.
+  std::vector<std::uint32_t> v6_order_;
   AddressMaps maps_;
   Trie v4_{maps_.root_v4, maps_.nodes_v4, 16};
   Trie v6_{maps_.nodes_v6, maps_.nodes_v6, 8};
@@ -204,15 +218,15 @@ class MapBuilder {
 }  // namespace
 
 std::vector<std::byte> AddressMaps::entry_bytes(const std::vector<std::uint32_t>& entries) const {
-  std::vector<std::byte> bytes;
-  bytes.reserve(entries.size() << entry_shift);
-  for (std::uint32_t entry : entries) {
-    if (entry_shift == 1) {
-      entry = (entry & ~kChild) | ((entry & kChild) >> 16U);
-    }
-    for (unsigned byte = 0; byte < 1U << entry_shift; ++byte) {
-      bytes.push_back(static_cast<std::byte>(entry >> (8 * byte)));
-    }
+  const auto whole = std::as_bytes(std::span(entries));
+  if (entry_shift == 2) {
+    return {whole.begin(), whole.end()};
+  }
+  std::vector<std::byte> bytes(entries.size() * sizeof(std::uint16_t));
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const std::uint32_t entry = entries[i];
+    const auto narrow = static_cast<std::uint16_t>((entry & ~kChild) | ((entry & kChild) >> 16U));
+    std::memcpy(bytes.data() + i * sizeof(narrow), &narrow, sizeof(narrow));
   }
   return bytes;
 }
@@ -225,8 +239,9 @@ std::size_t AddressMaps::bytes() const {
 
 Result<AddressMaps> map_addresses(const RuleSet& rules,
                                   const Classes& classes,
-                                  std::size_t bytes_max) {
-  return MapBuilder(rules, classes, bytes_max).build();
+                                  std::size_t bytes_max,
+                                  const Crew& crew) {
+  return MapBuilder(rules, classes, bytes_max, crew).build();
 }
 
 }  // namespace portcullis::classifier

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "classifier/compiler/classes.h"
+#include "classifier/crew.h"
 #include "classifier/layout.h"
 #include "classifier/rule.h"
 
@@ -39,9 +40,11 @@ struct AddressMaps {
   [[nodiscard]] std::size_t bytes() const;
 };
 
+/// Runs on one thread; `crew` says whether to stop, and the result means nothing then.
 /// Errors: more than `bytes_max` bytes.
 Result<AddressMaps> map_addresses(const RuleSet& rules,
                                   const Classes& classes,
-                                  std::size_t bytes_max);
+                                  std::size_t bytes_max,
+                                  const Crew& crew);
 
 }  // namespace portcullis::classifier

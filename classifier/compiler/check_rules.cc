@@ -3,13 +3,18 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <iterator>
+#include <mutex>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "classifier/address_order.h"
 #include "classifier/key.h"
 #include "classifier/verdict.h"
 
@@ -104,30 +109,90 @@ Result<void> check_static_rule(const StaticRule& rule, std::size_t index) {
   return {};
 }
 
-Result<void> check_owners(const RuleSet& rules) {
-  std::vector<std::pair<IpAddress, std::size_t>> owners;
-  for (std::size_t i = 0; i < rules.endpoints.size(); ++i) {
+Failure two_owners(const IpAddress& address, std::size_t first, std::size_t second) {
+  return fail(fmt::format("address {} belongs to endpoints {} and {}; it can have one owner",
+                          to_string(address),
+                          first,
+                          second));
+}
+
+Result<void> check_owners(const RuleSet& rules, const Crew& crew) {
+  std::vector<std::uint64_t> owners_v4;  // By address, then in order of endpoint.
+  std::vector<std::pair<IpAddress, std::size_t>> owners_v6;
+  owners_v4.reserve(rules.endpoints.size());
+  for (std::size_t i = 0; i < rules.endpoints.size() && !crew.stopped(); ++i) {
     for (const IpAddress& address : rules.endpoints[i].addresses) {
-      owners.emplace_back(address, i);
+      if (address.family == Family::v4) {
+        owners_v4.push_back(by_address(address.v4(), static_cast<EndpointIndex>(i)));
+      } else {
+        owners_v6.emplace_back(address, i);
+      }
     }
   }
-  std::ranges::sort(owners);
-  const auto two_owners = [](const auto& a, const auto& b) {
-    return a.first == b.first && a.second != b.second;
-  };
-  const auto found = std::ranges::adjacent_find(owners, two_owners);
-  if (found != owners.end()) {
-    return fail(fmt::format("address {} belongs to endpoints {} and {}; it can have one owner",
-                            to_string(found->first),
-                            found->second,
-                            std::next(found)->second));
+  sort_by_address(owners_v4);
+  for (std::size_t i = 1; i < owners_v4.size(); ++i) {
+    const std::uint64_t first = owners_v4[i - 1];
+    const std::uint64_t second = owners_v4[i];
+    if (address_of(first) == address_of(second) && item_of(first) != item_of(second)) {
+      return two_owners(IpAddress::from_v4(address_of(first)), item_of(first), item_of(second));
+    }
+  }
+  std::ranges::sort(owners_v6);
+  const auto found =
+      std::ranges::adjacent_find(owners_v6, [](const auto& first, const auto& second) {
+        return first.first == second.first && first.second != second.second;
+      });
+  if (found != owners_v6.end()) {
+    return two_owners(found->first, found->second, std::next(found)->second);
   }
   return {};
 }
 
+/// Of the errors that several threads find, the one of the lowest index.
+class FirstError {
+ public:
+  void add(std::size_t index, Result<void> found) {
+    const std::lock_guard lock(mutex_);
+    if (!error_ || index < index_) {
+      index_ = index;
+      error_ = std::move(found).error();
+    }
+  }
+  [[nodiscard]] Result<void> result() && {
+    return error_ ? Result<void>(Failure(*std::move(error_))) : Result<void>{};
+  }
+
+ private:
+  std::mutex mutex_;  // Guards both.
+  std::size_t index_ = 0;
+  std::optional<Error> error_;
+};
+
+/// Checks sets, and beside them who owns the addresses: the two that take long.
+Result<void> check_sets(const RuleSet& rules, Crew& crew, Result<void>& owned) {
+  constexpr std::size_t kSetsPerPiece = 1024;
+  const std::size_t count = rules.sets.size();
+  FirstError first;
+  crew.begin("check", count);
+  crew.each(count / kSetsPerPiece + 2, [&](unsigned /*worker*/, std::size_t piece) {
+    if (piece == 0) {
+      owned = check_owners(rules, crew);
+      return;
+    }
+    const std::size_t last = std::min(count, piece * kSetsPerPiece);
+    for (std::size_t i = (piece - 1) * kSetsPerPiece; i < last && !crew.stopped(); ++i) {
+      if (auto checked = check_set(rules, i); !checked) {
+        return first.add(i, std::move(checked));
+      }
+    }
+    crew.advance(kSetsPerPiece);
+  });
+  return std::move(first).result();
+}
+
 }  // namespace
 
-Result<void> check_rules(const RuleSet& rules) {
+Result<void> check_rules(const RuleSet& rules, Crew& crew) {
   if (rules.static_rules.size() > kStaticRulesMax ||
       rules.rules.size() > kRulesMax - rules.static_rules.size()) {
     return fail(fmt::format("{} rules and {} static rules are more than can be named ({} and {})",
@@ -142,16 +207,15 @@ Result<void> check_rules(const RuleSet& rules) {
   for (std::size_t i = 0; i < rules.endpoints.size(); ++i) {
     PORTCULLIS_TRY_VOID(check_endpoint(rules, i));
   }
-  for (std::size_t i = 0; i < rules.sets.size(); ++i) {
-    PORTCULLIS_TRY_VOID(check_set(rules, i));
-  }
+  Result<void> owned;
+  PORTCULLIS_TRY_VOID(check_sets(rules, crew, owned));
   for (std::size_t i = 0; i < rules.rules.size(); ++i) {
     PORTCULLIS_TRY_VOID(check_rule(rules, i));
   }
   for (std::size_t i = 0; i < rules.static_rules.size(); ++i) {
     PORTCULLIS_TRY_VOID(check_static_rule(rules.static_rules[i], i));
   }
-  return check_owners(rules);
+  return owned;
 }
 
 }  // namespace portcullis::classifier

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "classifier/compiler/regions.h"
+#include "classifier/crew.h"
 #include "classifier/rule.h"
 
 namespace portcullis::classifier {
@@ -66,6 +67,6 @@ struct Classes {
 };
 
 /// REQUIRES: indices are in range and no address has two owners (compile() checks).
-Classes find_classes(const RuleSet& rules);
+Classes find_classes(const RuleSet& rules, Crew& crew);
 
 }  // namespace portcullis::classifier

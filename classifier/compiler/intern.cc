@@ -11,7 +11,11 @@ namespace {
 
 constexpr std::size_t kSlotsAtStart = 64;
 
-std::uint64_t hash_of(std::span<const std::uint32_t> run) {
+}  // namespace
+
+Intern::Intern() : slots_(kSlotsAtStart) {}
+
+std::uint64_t Intern::hash_of(std::span<const std::uint32_t> run) {
   std::uint64_t hash = 0x243f'6a88'85a3'08d3ULL ^ run.size();
   for (const std::uint32_t word : run) {
     hash = (hash ^ word) * 0x9e37'79b9'7f4a'7c15ULL;
@@ -20,16 +24,17 @@ std::uint64_t hash_of(std::span<const std::uint32_t> run) {
   return hash;
 }
 
-}  // namespace
+void Intern::clear() {
+  words_.clear();
+  std::ranges::fill(slots_, Slot{});
+  used_ = 0;
+}
 
-Intern::Intern() : slots_(kSlotsAtStart) {}
-
-std::uint32_t Intern::place(std::span<const std::uint32_t> run) {
+std::uint32_t Intern::place(std::span<const std::uint32_t> run, std::uint64_t hash) {
   if (run.empty()) {
     found_ = true;
     return 0;
   }
-  const std::uint64_t hash = hash_of(run);
   std::size_t slot = hash & (slots_.size() - 1);
   while (slots_[slot].length != 0) {
     if (holds(slots_[slot], hash, run)) {

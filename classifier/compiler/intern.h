@@ -16,7 +16,12 @@ class Intern {
   Intern();
 
   /// Where in words() this run begins; equal runs get the same place. An empty run is at 0.
-  std::uint32_t place(std::span<const std::uint32_t> run);
+  std::uint32_t place(std::span<const std::uint32_t> run) { return place(run, hash_of(run)); }
+  /// The same with the run's hash, found before.
+  std::uint32_t place(std::span<const std::uint32_t> run, std::uint64_t hash);
+  static std::uint64_t hash_of(std::span<const std::uint32_t> run);
+  /// Forgets all runs; what was allocated stays for others.
+  void clear();
   /// True when the last place() found its run already there.
   [[nodiscard]] bool found() const { return found_; }
 

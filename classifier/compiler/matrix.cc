@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <memory>
 #include <numeric>
 #include <utility>
 
@@ -65,7 +67,63 @@ SparseRow unidentified_row() {
   return {.outcomes = {Decision::deny(rule_id(Builtin::unidentified)).bits}};
 }
 
+CutRow cut_of(const SparseRow& row) {
+  CutRow cut;
+  std::size_t words_begin = 0;
+  for (auto cell = row.cells.begin(); cell != row.cells.end();) {
+    CutRow::Piece piece{.span = cell->column >> kSpanBits};
+    for (; cell != row.cells.end() && cell->column >> kSpanBits == piece.span; ++cell) {
+      const std::uint32_t bit = 1U << ((cell->column >> kTileBits) % 32);
+      if ((piece.present & bit) == 0) {
+        piece.present |= bit;
+        cut.words.resize(cut.words.size() + kWordsPerTile);
+      }
+      const std::uint32_t lane = cell->column % kTileColumns;
+      auto& word = cut.words[cut.words.size() - kWordsPerTile + lane / 2];
+      word |= std::uint32_t{cell->number} << (lane % 2 == 0 ? 0U : 16U);
+    }
+    piece.words_end = cut.words.size();
+    piece.hash = Intern::hash_of(std::span(cut.words).subspan(words_begin));
+    words_begin = piece.words_end;
+    cut.pieces.push_back(piece);
+  }
+  return cut;
+}
+
 }  // namespace
+
+struct RowBlock {
+  /// Builds the rows from first_row on, so many as there are rules for and as a block holds.
+  void build(std::span<const std::vector<std::uint32_t>> rules_by_row,
+             RowBuilder& builder,
+             const Crew& crew);
+
+  Outcomes outcomes;  // What the rows' outcomes mean.
+  std::uint32_t first_row = 0;
+  std::vector<SparseRow> rows;
+  std::vector<CutRow> cuts;
+  bool too_many_outcomes = false;  // Of the row after these.
+};
+
+void RowBlock::build(std::span<const std::vector<std::uint32_t>> rules_by_row,
+                     RowBuilder& builder,
+                     const Crew& crew) {
+  outcomes.clear();
+  rows.clear();
+  cuts.clear();
+  for (const auto& rules : rules_by_row.subspan(first_row).first(
+           std::min<std::size_t>(Matrix::kRowsPerBlock, rules_by_row.size() - first_row))) {
+    if (crew.stopped()) {
+      return;
+    }
+    if (!builder.build(rules, outcomes)) {
+      too_many_outcomes = true;
+      return;
+    }
+    rows.push_back(builder.take_row());
+    cuts.push_back(cut_of(rows.back()));
+  }
+}
 
 Matrix::Matrix(const RuleSet& rules, std::size_t bytes_max)
     : rules_(rules),
@@ -75,47 +133,84 @@ Matrix::Matrix(const RuleSet& rules, std::size_t bytes_max)
   tiles_.place(std::array<std::uint32_t, kWordsPerTile>{});  // Tile 0: every cell 0.
 }
 
-Result<std::vector<RowPlace>> Matrix::add(Direction direction, const Half& half) {
+Result<std::vector<RowPlace>> Matrix::add(Direction direction, const Half& half, Crew& crew) {
   const std::size_t column_count = half.column_kinds.size();
   const std::size_t span_count = ((column_count - 1) >> kSpanBits) + 1;
   span_counts_[static_cast<std::size_t>(direction)] = span_count;
   std::vector<RowPlace> places;
-  const auto add_row = [&](const SparseRow& row) {
-    places.push_back(place(row, span_count));
-    keep(direction, row);
-  };
-  add_row(outside_row(rules_.default_mode, half));
-  add_row(unidentified_row());
+  places.reserve(half.row_count);
+  for (SparseRow row : {outside_row(rules_.default_mode, half), unidentified_row()}) {
+    places.push_back(place(row, cut_of(row), span_count));
+    keep(direction, std::move(row));
+  }
 
   const auto rules_by_row = rules_of_rows(rules_, direction, half);
-  RowBuilder builder(rules_, half, outcomes_);
-  const char* name = direction == Direction::egress ? "egress" : "ingress";
-  for (std::uint32_t row = kRowsWithoutSubject; row < half.row_count; ++row) {
-    if (!builder.build(rules_by_row[row])) {
-      return fail(
-          fmt::format("the {} rules of one workload tell more than 65,536 groups of peers apart; "
-                      "use fewer policies for it",
-                      name));
+  const std::size_t block_count =
+      (rules_by_row.size() - kRowsWithoutSubject + kRowsPerBlock - 1) / kRowsPerBlock;
+  std::vector<RowBlock> blocks(crew.window(), {.outcomes = outcomes_.sibling()});
+  std::vector<std::unique_ptr<RowBuilder>> builders(crew.threads());
+  const auto make = [&](unsigned worker, std::size_t i) {
+    if (builders[worker] == nullptr) {
+      builders[worker] = std::make_unique<RowBuilder>(rules_, half);
     }
-    add_row(builder.row());
+    RowBlock& block = blocks[i % blocks.size()];
+    block.first_row = kRowsWithoutSubject + static_cast<std::uint32_t>(i) * kRowsPerBlock;
+    block.build(rules_by_row, *builders[worker], crew);
+  };
+  Result<void> taken;
+  const auto take_next = [&](std::size_t i) {
+    RowBlock& block = blocks[i % blocks.size()];
+    taken = take(block, direction, half, places);
+    crew.advance(block.rows.size());
+    return taken.has_value();
+  };
+  crew.begin(direction == Direction::egress ? "egress rows" : "ingress rows", half.row_count);
+  crew.in_order(block_count, make, take_next);
+  if (!taken) {
+    return Failure(std::move(taken).error());
+  }
+  return places;
+}
+
+/// Packs a block's rows behind those that are there.
+Result<void> Matrix::take(RowBlock& block,
+                          Direction direction,
+                          const Half& half,
+                          std::vector<RowPlace>& places) {
+  const char* name = direction == Direction::egress ? "egress" : "ingress";
+  const std::size_t span_count = span_counts_[static_cast<std::size_t>(direction)];
+  Outcomes::Adopted adopted;
+  for (std::size_t i = 0; i < block.rows.size(); ++i) {
+    SparseRow& row = block.rows[i];
+    for (std::uint32_t& outcome : row.outcomes) {
+      outcome = outcomes_.adopt(block.outcomes, outcome, adopted);
+    }
+    places.push_back(place(row, block.cuts[i], span_count));
+    keep(direction, std::move(row));
     if (bytes() > bytes_max_) {
       return fail(
           fmt::format("the {} matrix of {} rows by {} columns outgrows the table's limit of {} "
                       "bytes at row {}; raise the limit or use fewer distinct policies",
                       name,
                       half.row_count,
-                      column_count,
+                      half.column_kinds.size(),
                       bytes_max_,
-                      row));
+                      block.first_row + i));
     }
   }
-  return places;
+  if (block.too_many_outcomes) {
+    return fail(
+        fmt::format("the {} rules of one workload tell more than 65,536 groups of peers apart; "
+                    "use fewer policies for it",
+                    name));
+  }
+  return {};
 }
 
-void Matrix::keep(Direction direction, const SparseRow& row) {
+void Matrix::keep(Direction direction, SparseRow row) {
   cells_kept_ += row.cells.size();
   if (cells_kept_ <= cells_kept_max_) {
-    rows_[static_cast<std::size_t>(direction)].push_back(row);
+    rows_[static_cast<std::size_t>(direction)].push_back(std::move(row));
   } else {
     rows_ = {};
   }
@@ -133,7 +228,7 @@ std::optional<RowPlace> Matrix::replace_row(Direction direction,
   if (!fits || (cell_shift() == 0 && sparse.outcomes.size() > kByteCells)) {
     return std::nullopt;
   }
-  const RowPlace placed = place(sparse, span_count);
+  const RowPlace placed = place(sparse, cut_of(sparse), span_count);
   auto& rows = rows_[static_cast<std::size_t>(direction)];
   rows.resize(std::max<std::size_t>(rows.size(), row + std::size_t{1}));
   rows[row] = std::move(sparse);
@@ -144,25 +239,17 @@ SparseRow Matrix::row_outside(const Half& half) const {
   return outside_row(rules_.default_mode, half);
 }
 
-RowPlace Matrix::place(const SparseRow& row, std::size_t span_count) {
+RowPlace Matrix::place(const SparseRow& row, const CutRow& cut, std::size_t span_count) {
   outcomes_per_row_max_ = std::max(outcomes_per_row_max_, row.outcomes.size());
-  span_run_.clear();
-  auto cell = row.cells.begin();
-  for (std::size_t s = 0; s < span_count; ++s) {
-    Span span;
-    tile_run_.clear();
-    for (; cell != row.cells.end() && cell->column >> kSpanBits == s; ++cell) {
-      const std::uint32_t bit = 1U << ((cell->column >> kTileBits) % 32);
-      if ((span.present & bit) == 0) {
-        span.present |= bit;
-        tile_run_.resize(tile_run_.size() + kWordsPerTile);
-      }
-      const std::uint32_t lane = cell->column % kTileColumns;
-      auto& word = tile_run_[tile_run_.size() - kWordsPerTile + lane / 2];
-      word |= std::uint32_t{cell->number} << (lane % 2 == 0 ? 0U : 16U);
-    }
-    span.tile = static_cast<std::uint32_t>(tiles_.place(tile_run_) / kWordsPerTile);
-    span_run_.insert(span_run_.end(), {span.present, span.tile});
+  span_run_.assign(span_count * kWordsPerSpan, 0);  // Tile 0 where there are no cells.
+  std::size_t words_begin = 0;
+  for (const CutRow::Piece& piece : cut.pieces) {
+    const auto run = std::span(cut.words).subspan(words_begin, piece.words_end - words_begin);
+    words_begin = piece.words_end;
+    const auto span = std::bit_cast<std::array<std::uint32_t, kWordsPerSpan>>(
+        Span{.present = piece.present,
+             .tile = static_cast<std::uint32_t>(tiles_.place(run, piece.hash) / kWordsPerTile)});
+    std::ranges::copy(span, span_run_.begin() + piece.span * kWordsPerSpan);
   }
   return {.spans = static_cast<std::uint32_t>(spans_.place(span_run_) / kWordsPerSpan),
           .outcomes = outcome_words_.place(row.outcomes)};
@@ -173,15 +260,16 @@ unsigned Matrix::cell_shift() const {
 }
 
 std::vector<std::byte> Matrix::tile_bytes(std::size_t first_byte) const {
-  std::vector<std::byte> bytes;
   const std::size_t first_word = first_byte / (cell_shift() == 1 ? 4 : 2);  // Two cells a word.
-  for (const std::uint32_t word : std::span(tiles_.words()).subspan(first_word)) {
-    for (const std::uint32_t cell : {word & 0xffffU, word >> 16U}) {
-      bytes.push_back(static_cast<std::byte>(cell & 0xffU));
-      if (cell_shift() == 1) {
-        bytes.push_back(static_cast<std::byte>(cell >> 8U));
-      }
-    }
+  const auto words = std::span(tiles_.words()).subspan(first_word);
+  if (cell_shift() == 1) {
+    const auto whole = std::as_bytes(words);
+    return {whole.begin(), whole.end()};
+  }
+  std::vector<std::byte> bytes(words.size() * 2);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    bytes[2 * i] = static_cast<std::byte>(words[i]);
+    bytes[2 * i + 1] = static_cast<std::byte>(words[i] >> 16U);
   }
   return bytes;
 }

@@ -14,6 +14,7 @@
 #include "classifier/compiler/classes.h"
 #include "classifier/compiler/intern.h"
 #include "classifier/compiler/outcomes.h"
+#include "classifier/crew.h"
 #include "classifier/rule.h"
 
 namespace portcullis::classifier {
@@ -34,14 +35,32 @@ struct SparseRow {
   std::vector<std::uint32_t> outcomes;  // outcomes[0] is that of every cell not listed.
 };
 
+/// Rows that were built together, apart from the matrix and from other blocks.
+struct RowBlock;
+
+/// A row cut into tiles, before those that the matrix has already are found.
+struct CutRow {
+  struct Piece {  // Of a span that has cells: its tiles, one after another.
+    std::uint32_t span = 0;
+    std::uint32_t present = 0;
+    std::size_t words_end = 0;  // Of its tiles in `words`; they begin where those before end.
+    std::uint64_t hash = 0;
+  };
+  std::vector<Piece> pieces;
+  std::vector<std::uint32_t> words;  // Cells of 16 bits, two a word.
+};
+
 class Matrix {
  public:
+  /// Rows that are built in one go. More would take more memory, fewer more of the matrix's time.
+  static constexpr std::uint32_t kRowsPerBlock = 32;
+
   /// The matrix may take `bytes_max`; a larger one is refused.
   Matrix(const RuleSet& rules, std::size_t bytes_max);
 
-  /// Builds one direction's rows; the places are by row.
-  /// Errors: too many bytes, or a row with more outcomes than a cell can number.
-  Result<std::vector<RowPlace>> add(Direction direction, const Half& half);
+  /// Builds one direction's rows; the places are by row. Once the crew is stopped, they mean
+  /// nothing. Errors: too many bytes, or a row with more outcomes than a cell can number.
+  Result<std::vector<RowPlace>> add(Direction direction, const Half& half, Crew& crew);
 
   /// Builds a row anew or adds the next one, after add(). The column count may have grown.
   /// Empty: the row needs wider cells or more spans than the table has.
@@ -64,8 +83,12 @@ class Matrix {
   [[nodiscard]] std::size_t bytes() const;
 
  private:
-  RowPlace place(const SparseRow& row, std::size_t span_count);
-  void keep(Direction direction, const SparseRow& row);
+  RowPlace place(const SparseRow& row, const CutRow& cut, std::size_t span_count);
+  void keep(Direction direction, SparseRow row);
+  Result<void> take(RowBlock& block,
+                    Direction direction,
+                    const Half& half,
+                    std::vector<RowPlace>& places);
 
   const RuleSet& rules_;
   std::size_t bytes_max_;
@@ -79,9 +102,7 @@ class Matrix {
   std::array<std::size_t, 2> span_counts_{};    // Of each row; by Direction.
   std::size_t cells_kept_ = 0;
 
-  // Room for one place().
-  std::vector<std::uint32_t> span_run_;
-  std::vector<std::uint32_t> tile_run_;
+  std::vector<std::uint32_t> span_run_;  // Room for one place().
 };
 
 }  // namespace portcullis::classifier

@@ -8,6 +8,8 @@
 namespace portcullis::classifier {
 namespace {
 
+constexpr std::size_t kWordsPerLine = sizeof(PortLine) / sizeof(std::uint32_t);
+constexpr std::size_t kWordsPerFork = sizeof(Fork) / sizeof(std::uint32_t);
 constexpr std::uint32_t kKeyEnd = 1U << 24U;
 constexpr std::uint32_t kOpen = 0xffff'ffffU;    // No tier decided yet.
 constexpr std::uint32_t kPassed = 0xffff'fffeU;  // A rule said pass: on with the next tier.
@@ -36,10 +38,14 @@ std::uint32_t painted_by(const Rule& rule, std::size_t index) {
 
 }  // namespace
 
-Outcomes::Outcomes(const RuleSet& rules) : rules_(rules) {
+Outcomes::Outcomes(const RuleSet& rules) : Outcomes(rules, std::make_shared<RangesOfPorts>()) {
   for (const PortSet& ports : rules.port_sets) {
-    ranges_.push_back(ranges_of(ports));
+    ranges_->push_back(ranges_of(ports));
   }
+}
+
+Outcomes Outcomes::sibling() const {
+  return {rules_, ranges_};
 }
 
 Outcomes::KeyRanges Outcomes::ranges_of(const PortSet& ports) {
@@ -56,12 +62,44 @@ Outcomes::KeyRanges Outcomes::ranges_of(const PortSet& ports) {
   return ranges;
 }
 
+void Outcomes::clear() {
+  asked_.clear();
+  outcome_of_asked_.clear();
+  lines_.clear();
+  forks_.clear();
+}
+
+std::uint32_t Outcomes::adopt(const Outcomes& other, std::uint32_t outcome, Adopted& adopted) {
+  if ((outcome & kReference) == 0) {
+    return outcome;
+  }
+  const bool is_fork = (outcome & kFork) != 0;
+  const Intern& from = is_fork ? other.forks_ : other.lines_;
+  Intern& into = is_fork ? forks_ : lines_;
+  const std::size_t words = is_fork ? kWordsPerFork : kWordsPerLine;
+  auto& known = is_fork ? adopted.forks : adopted.lines;
+  known.resize(from.words().size() / words);
+  const std::uint32_t index = outcome & kReferenceIndex;
+  if (known[index] == 0) {
+    std::array<std::uint32_t, kWordsPerLine> record{};
+    std::copy_n(
+        from.words().begin() + static_cast<std::ptrdiff_t>(index * words), words, record.begin());
+    // Of a line, outcomes come after as many limits. No line holds itself, so this ends.
+    for (std::size_t i = is_fork ? 0 : PortLine::kWays; i < words; ++i) {
+      record[i] = adopt(other, record[i], adopted);
+    }
+    const auto place = into.place(std::span(record).first(words)) / words;
+    known[index] = (outcome & kFork) | kReference | static_cast<std::uint32_t>(place);
+  }
+  return known[index];
+}
+
 void Outcomes::forget(std::span<const PortsIndex> changed_ports) {
   asked_ = Intern();
   outcome_of_asked_.clear();
-  ranges_.resize(rules_.port_sets.size());
+  ranges_->resize(rules_.port_sets.size());
   for (const PortsIndex ports : changed_ports) {
-    ranges_[ports] = ranges_of(rules_.port_sets[ports]);
+    (*ranges_)[ports] = ranges_of(rules_.port_sets[ports]);
   }
 }
 
@@ -105,14 +143,14 @@ std::uint32_t Outcomes::make(std::span<const std::uint32_t> rules, bool peer_is_
   }
   const auto fork =
       std::bit_cast<std::array<std::uint32_t, 2>>(Fork{.ordinary = ordinary, .own_node = own_node});
-  return kFork | kReference | (forks_.place(fork) / 2);
+  return kFork | kReference | static_cast<std::uint32_t>(forks_.place(fork) / kWordsPerFork);
 }
 
 /// Cuts the key space at every port where one of the rules begins or ends.
 void Outcomes::cut(std::span<const std::uint32_t> rules) {
   begins_.assign(1, 0);
   for (const std::uint32_t index : rules) {
-    for (const auto& [first, last] : ranges_[rules_.rules[index].ports]) {
+    for (const auto& [first, last] : (*ranges_)[rules_.rules[index].ports]) {
       begins_.push_back(first);
       if (last + 1 < kKeyEnd) {
         begins_.push_back(last + 1);
@@ -133,7 +171,7 @@ std::span<const std::uint32_t> Outcomes::paint(std::span<const std::uint32_t> ru
   }
   while (!rules.empty() && rules_.rules[rules.front()].tier == tier) {
     const Rule& rule = rules_.rules[rules.front()];
-    for (const auto& range : ranges_[rule.ports]) {
+    for (const auto& range : (*ranges_)[rule.ports]) {
       paint_range(range, painted_by(rule, rules.front()));
     }
     rules = rules.subspan(1);
@@ -192,9 +230,8 @@ std::uint32_t Outcomes::line_of(std::span<const Piece> pieces) {
       line.limits[i - 1] = pieces[i].begin;
     }
   }
-  constexpr std::uint32_t kWords = sizeof(PortLine) / sizeof(std::uint32_t);
-  const auto words = std::bit_cast<std::array<std::uint32_t, kWords>>(line);
-  return kReference | (lines_.place(words) / kWords);
+  const auto words = std::bit_cast<std::array<std::uint32_t, kWordsPerLine>>(line);
+  return kReference | static_cast<std::uint32_t>(lines_.place(words) / kWordsPerLine);
 }
 
 }  // namespace portcullis::classifier

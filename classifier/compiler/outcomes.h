@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -19,10 +20,24 @@ namespace portcullis::classifier {
 class Outcomes {
  public:
   explicit Outcomes(const RuleSet& rules);
+  /// Others of the same rules, of which nothing is made yet. Thread: both may be asked beside each
+  /// other, as long as neither forgets.
+  [[nodiscard]] Outcomes sibling() const;
 
   /// The outcome for a workload subject and peers that exactly these rules hold: indices into
   /// RuleSet::rules of one direction, ordered by tier, then by priority.
   std::uint32_t of(std::span<const std::uint32_t> rules, bool peer_is_node);
+
+  /// Forgets everything that was asked and made, but for the rules.
+  void clear();
+
+  /// Outcomes of another by the number of their line or fork, as they are called here. 0: not yet.
+  struct Adopted {
+    std::vector<std::uint32_t> lines;
+    std::vector<std::uint32_t> forks;
+  };
+  /// What an outcome of `other` is here; its lines and forks are placed as far as they are new.
+  std::uint32_t adopt(const Outcomes& other, std::uint32_t outcome, Adopted& adopted);
 
   /// Rules have changed, or these port sets: nothing asked before holds. Lines and forks stay.
   void forget(std::span<const PortsIndex> changed_ports);
@@ -39,6 +54,10 @@ class Outcomes {
   };
   /// Keys of a port set: sorted, disjoint, [first, last] of protocol << 16 | port.
   using KeyRanges = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
+  using RangesOfPorts = std::vector<KeyRanges>;  // By PortsIndex; `everything` is one range.
+
+  Outcomes(const RuleSet& rules, std::shared_ptr<RangesOfPorts> ranges)
+      : rules_(rules), ranges_(std::move(ranges)) {}
 
   static KeyRanges ranges_of(const PortSet& ports);
   std::uint32_t make(std::span<const std::uint32_t> rules, bool peer_is_node);
@@ -52,7 +71,7 @@ class Outcomes {
   std::uint32_t line_of(std::span<const Piece> pieces);
 
   const RuleSet& rules_;
-  std::vector<KeyRanges> ranges_;  // By PortsIndex; `everything` is one range.
+  std::shared_ptr<RangesOfPorts> ranges_;  // Siblings read it, too.
   Intern lines_;
   Intern forks_;
 

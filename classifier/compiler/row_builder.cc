@@ -13,10 +13,9 @@ constexpr std::uint32_t kNodeGroup = 1;   // The same of nodes.
 
 }  // namespace
 
-RowBuilder::RowBuilder(const RuleSet& rules, const Half& half, Outcomes& outcomes)
+RowBuilder::RowBuilder(const RuleSet& rules, const Half& half)
     : rules_(rules),
       half_(half),
-      outcomes_(outcomes),
       touched_in_(half.column_kinds.size()),
       group_of_(half.column_kinds.size()) {
   for (std::size_t i = 0; i < half.column_kinds.size(); ++i) {
@@ -26,7 +25,9 @@ RowBuilder::RowBuilder(const RuleSet& rules, const Half& half, Outcomes& outcome
   }
 }
 
-bool RowBuilder::build(std::span<const std::uint32_t> rules) {
+bool RowBuilder::build(std::span<const std::uint32_t> rules, Outcomes& outcomes) {
+  rules_of_row_ = rules;
+  outcomes_ = &outcomes;
   start();
   for (std::uint32_t position = 0; position < rules.size(); ++position) {
     const SetIndex peers = rules_.rules[rules[position]].peers;
@@ -39,10 +40,11 @@ bool RowBuilder::build(std::span<const std::uint32_t> rules) {
     }
   }
 
-  number_of(kPlainGroup, rules);  // Gets number 0.
+  number_of(kPlainGroup);  // Gets number 0.
   std::ranges::sort(touched_);
+  row_.cells.reserve(touched_.size());  // Rows are kept: no more than they need.
   for (const std::uint32_t column : touched_) {
-    const std::uint32_t number = number_of(group_of_[column], rules);
+    const std::uint32_t number = number_of(group_of_[column]);
     if (number >= kOutcomesMax) {
       return false;
     }
@@ -87,7 +89,7 @@ void RowBuilder::part(std::uint32_t column, std::uint32_t position) {
   group_of_[column] = groups_[group].split_to;
 }
 
-std::uint32_t RowBuilder::outcome_of(std::uint32_t group, std::span<const std::uint32_t> rules) {
+std::uint32_t RowBuilder::outcome_of(std::uint32_t group) {
   positions_ = for_all_;
   const bool is_node = groups_[group].is_node;
   for (; group > kNodeGroup; group = groups_[group].parent) {
@@ -95,14 +97,14 @@ std::uint32_t RowBuilder::outcome_of(std::uint32_t group, std::span<const std::u
   }
   std::ranges::sort(positions_);
   for (std::uint32_t& position : positions_) {
-    position = rules[position];
+    position = rules_of_row_[position];
   }
-  return outcomes_.of(positions_, is_node);
+  return outcomes_->of(positions_, is_node);
 }
 
-std::uint32_t RowBuilder::number_of(std::uint32_t group, std::span<const std::uint32_t> rules) {
+std::uint32_t RowBuilder::number_of(std::uint32_t group) {
   if (groups_[group].number == kNoNumber) {
-    const std::uint32_t outcome = outcome_of(group, rules);
+    const std::uint32_t outcome = outcome_of(group);
     const auto next = static_cast<std::uint32_t>(row_.outcomes.size());
     const auto [known, added] = number_of_outcome_.emplace(outcome, next);
     if (added) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "classifier/compiler/classes.h"
@@ -17,12 +18,14 @@ namespace portcullis::classifier {
 
 class RowBuilder {
  public:
-  RowBuilder(const RuleSet& rules, const Half& half, Outcomes& outcomes);
+  RowBuilder(const RuleSet& rules, const Half& half);
 
   /// The row of workloads that exactly these rules hold as subject, ordered by tier and priority.
-  /// False when it has more outcomes than a cell can number. The row stays until the next build.
-  bool build(std::span<const std::uint32_t> rules);
+  /// Its outcomes mean what `outcomes` says. False when it has more of them than a cell can number.
+  /// The row stays until the next build.
+  bool build(std::span<const std::uint32_t> rules, Outcomes& outcomes);
   [[nodiscard]] const SparseRow& row() const { return row_; }
+  [[nodiscard]] SparseRow take_row() { return std::move(row_); }
 
  private:
   /// Columns of this row that the rules seen so far do not tell apart: those of `parent` that the
@@ -39,14 +42,16 @@ class RowBuilder {
   void start();
   void touch(std::uint32_t column);
   void part(std::uint32_t column, std::uint32_t position);
-  std::uint32_t outcome_of(std::uint32_t group, std::span<const std::uint32_t> rules);
-  std::uint32_t number_of(std::uint32_t group, std::span<const std::uint32_t> rules);
+  std::uint32_t outcome_of(std::uint32_t group);
+  std::uint32_t number_of(std::uint32_t group);
 
   const RuleSet& rules_;
   const Half& half_;
-  Outcomes& outcomes_;
   std::vector<std::uint32_t> node_columns_;
 
+  // Of the row being built.
+  std::span<const std::uint32_t> rules_of_row_;
+  Outcomes* outcomes_ = nullptr;
   std::uint32_t round_ = 0;
   std::vector<std::uint32_t> touched_in_;  // By column: the round that last touched it.
   std::vector<std::uint32_t> group_of_;    // By column, if touched in this round.

@@ -301,11 +301,19 @@ void PermitFolder::touch_changed(const Classes& classes) {
   std::ranges::sort(touched_);
 }
 
-bool PermitFolder::fold(const Classes& classes) {
+namespace {
+
+bool is_stopped(const Crew* crew) {
+  return crew != nullptr && crew->stopped();
+}
+
+}  // namespace
+
+bool PermitFolder::fold(const Classes& classes, Crew* crew) {
   touch_changed(classes);
   const bool is_first = form_ == PermitForm::none;
-  const std::vector<Turn> turns = fold_touched(classes);
-  if (!has_room() || !choose_form(classes.classes.size())) {
+  const std::vector<Turn> turns = fold_touched(classes, crew);
+  if (is_stopped(crew) || !has_room() || !choose_form(classes.classes.size())) {
     return false;
   }
   if (is_first && form_ == PermitForm::wide) {
@@ -320,10 +328,11 @@ bool PermitFolder::fold(const Classes& classes) {
     assign(number, known->second);
   }
   free_unused();
-  return lay_out(classes.classes.size());
+  return lay_out(classes.classes.size(), crew);
 }
 
-std::vector<PermitFolder::Turn> PermitFolder::fold_touched(const Classes& classes) {
+std::vector<PermitFolder::Turn> PermitFolder::fold_touched(const Classes& classes,
+                                                           Crew* crew) {
   // As a source, a class is its egress row and its ingress column.
   std::unordered_map<std::uint64_t, std::uint32_t> row_of_source;
   std::vector<Turn> turns;
@@ -332,7 +341,7 @@ std::vector<PermitFolder::Turn> PermitFolder::fold_touched(const Classes& classe
   freed_ = 0;
   for (const std::uint32_t number : std::exchange(touched_, {})) {
     is_touched_[number] = false;
-    if (!is_listed_[number] || !has_room()) {
+    if (!is_listed_[number] || !has_room() || is_stopped(crew)) {
       continue;
     }
     const ClassRoles& source = classes.classes[number];
@@ -343,6 +352,9 @@ std::vector<PermitFolder::Turn> PermitFolder::fold_touched(const Classes& classe
       known->second = row_of(fold_row(classes, source));
     }
     turns.push_back({.number = number, .row = known->second});
+    if (crew != nullptr) {
+      crew->advance();
+    }
   }
   return turns;
 }
@@ -502,8 +514,8 @@ void PermitFolder::free_unused() {
   }
 }
 
-/// Lays new rows out, the longest first. False: they take too many places.
-bool PermitFolder::lay_out(std::size_t class_count) {
+/// Lays new rows out, the longest first. False: they take too many places, or it was stopped.
+bool PermitFolder::lay_out(std::size_t class_count, const Crew* crew) {
   const auto is_gone = [&](std::uint32_t number) {
     return number != 0 && rows_[number].users == 0;
   };
@@ -511,6 +523,9 @@ bool PermitFolder::lay_out(std::size_t class_count) {
   std::ranges::stable_sort(
       unlaid_, std::greater{}, [&](std::uint32_t number) { return rows_[number].cells.size(); });
   for (const std::uint32_t number : unlaid_) {
+    if (is_stopped(crew)) {
+      return false;
+    }
     rows_[number].base = comb_.place(columns_of(rows_[number].cells));
   }
   // From any base any class may be asked for.

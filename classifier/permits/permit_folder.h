@@ -14,6 +14,7 @@
 #include "classifier/compiler/classes.h"
 #include "classifier/compiler/comb.h"
 #include "classifier/compiler/matrix.h"
+#include "classifier/crew.h"
 #include "classifier/layout.h"
 #include "classifier/permits/permit_lines.h"
 #include "classifier/permits/shared_rows.h"
@@ -53,8 +54,9 @@ class PermitFolder {
                                                               std::uint32_t row) const;
 
   /// Folds what changed; the first time it chooses the form. False when there are too many cells,
-  /// lines or pairs of classes, or more than the form can name.
-  bool fold(const Classes& classes);
+  /// lines or pairs of classes, or more than the form can name. A crew is told how far it is, and
+  /// ends it when stopped: then the result means nothing.
+  bool fold(const Classes& classes, Crew* crew = nullptr);
 
   [[nodiscard]] PermitForm form() const { return form_; }
   [[nodiscard]] const std::vector<std::uint32_t>& cells() const { return cells_; }
@@ -125,7 +127,7 @@ class PermitFolder {
   void touch_sources_of(const ClassRoles& roles);
   void touch_changed(const Classes& classes);
   void assign(std::uint32_t number, RowPair pair);
-  std::vector<Turn> fold_touched(const Classes& classes);
+  std::vector<Turn> fold_touched(const Classes& classes, Crew* crew);
   [[nodiscard]] bool has_room() const;
   bool choose_form(std::size_t class_count);
   void find_shared(const std::vector<Turn>& turns);
@@ -136,7 +138,7 @@ class PermitFolder {
   [[nodiscard]] std::uint32_t default_line(const ClassRoles& source, const ClassRoles& destination);
   std::uint32_t row_of(PermitCells cells);
   void free_unused();
-  bool lay_out(std::size_t class_count);
+  bool lay_out(std::size_t class_count, const Crew* crew);
   void write_row(const Row& row, bool present);
   /// Of a cell or a default.
   [[nodiscard]] std::size_t words() const { return form_ == PermitForm::wide ? 2 : 1; }

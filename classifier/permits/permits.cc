@@ -63,11 +63,11 @@ std::size_t Permits::bytes() const {
   return (rows.size() + cells.size() + lines.size() + defaults.size()) * sizeof(std::uint32_t);
 }
 
-std::unique_ptr<PermitFolder> fold_permits(DefaultMode mode,
-                                           Classes& classes,
-                                           const Matrix& matrix,
-                                           bool reserve,
-                                           const PermitOptions& options) {
+std::unique_ptr<PermitFolder> begin_permits(DefaultMode mode,
+                                            Classes& classes,
+                                            const Matrix& matrix,
+                                            bool reserve,
+                                            const PermitOptions& options) {
   if (matrix.rows(Direction::egress) == nullptr) {
     return nullptr;
   }
@@ -78,7 +78,7 @@ std::unique_ptr<PermitFolder> fold_permits(DefaultMode mode,
       folder->list(i, classes.classes[i]);
     }
   }
-  return folder->fold(classes) ? std::move(folder) : nullptr;
+  return folder;
 }
 
 Permits permits_of(const PermitFolder* folder, const Classes& classes) {

@@ -30,14 +30,14 @@ struct Permits {
   [[nodiscard]] std::size_t bytes() const;
 };
 
-/// Numbers the classes anew, by opening as destinations, and folds the matrix, which holds both
-/// directions of those classes. With a reserve, some numbers of each opening stay free.
-/// Null: permits would be too large.
-std::unique_ptr<PermitFolder> fold_permits(DefaultMode mode,
-                                           Classes& classes,
-                                           const Matrix& matrix,
-                                           bool reserve,
-                                           const PermitOptions& options);
+/// Numbers the classes anew, by opening as destinations, and lists them for the fold of the matrix,
+/// which holds both directions. With a reserve, some numbers of each opening stay free.
+/// Null: there are too many cells to keep.
+std::unique_ptr<PermitFolder> begin_permits(DefaultMode mode,
+                                            Classes& classes,
+                                            const Matrix& matrix,
+                                            bool reserve,
+                                            const PermitOptions& options);
 
 /// The parts as they are; of no folder: empty.
 Permits permits_of(const PermitFolder* folder, const Classes& classes);

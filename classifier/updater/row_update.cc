@@ -344,12 +344,12 @@ std::string RowUpdate::build_rows(Direction direction) {
   places.resize(half.row_count);
   PermitFolder& permits = *running_.compiled.permits;
   permits.set_column_count(direction, half.column_kinds.size(), matrix);
-  RowBuilder builder(rules_, half, matrix.outcomes());
+  RowBuilder builder(rules_, half);
   for (const std::uint32_t row : rows_[number_of(direction)]) {
     SparseRow sparse;
     if (row == kRowOutside) {
       sparse = matrix.row_outside(half);
-    } else if (builder.build(rules_of_row(direction, row))) {
+    } else if (builder.build(rules_of_row(direction, row), matrix.outcomes())) {
       sparse = builder.row();
     } else {
       return "a row has too many outcomes";

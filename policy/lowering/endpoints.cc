@@ -17,9 +17,19 @@ namespace {
 using classifier::Endpoint;
 using classifier::EndpointIndex;
 
+/// Who has an address: a pod, or the node of this name.
 struct Claim {
-  std::string owner;  // "pod shop/web" or "node worker-1".
-  Where where;
+  const Pod* pod = nullptr;  // Null: a node.
+  std::string_view node;     // Of a pod's claim: empty.
+  const Where* where = nullptr;
+
+  [[nodiscard]] bool same_owner(const Claim& other) const {
+    return pod == other.pod && node == other.node;
+  }
+  [[nodiscard]] std::string owner() const {
+    return pod != nullptr ? fmt::format("pod {}/{}", pod->name_space, pod->name)
+                          : fmt::format("node {}", node);
+  }
 };
 
 /// Builds a Population; members are filled in the order of run().
@@ -45,7 +55,7 @@ class Census {
   void append_nodes();
   void add_pod_cidrs();
   /// Takes an address. Errors: another owner has it already.
-  Result<void> claim(const IpAddress& address, Claim claim);
+  Result<void> claim(const IpAddress& address, const Claim& claim);
 
   const Snapshot& snapshot_;
   const LowerOptions& options_;
@@ -54,20 +64,20 @@ class Census {
   std::map<std::string_view, std::vector<IpAddress>> nodes_;
 };
 
-Result<void> Census::claim(const IpAddress& address, Claim claim) {
+Result<void> Census::claim(const IpAddress& address, const Claim& claim) {
   const auto [held, fresh] = claims_.try_emplace(address, claim);
-  if (fresh || held->second.owner == claim.owner) {
+  if (fresh || held->second.same_owner(claim)) {
     return {};
   }
   return fail(fmt::format("address {} is claimed by {} ({}) and by {} ({}); an address has one "
                           "owner: correct or remove one of them (an ended pod has status.phase "
                           "Succeeded or Failed)",
                           to_string(address),
-                          held->second.owner,
-                          to_string(held->second.where),
-                          claim.owner,
-                          to_string(claim.where)),
-              to_string(claim.where));
+                          held->second.owner(),
+                          to_string(*held->second.where),
+                          claim.owner(),
+                          to_string(*claim.where)),
+              to_string(*claim.where));
 }
 
 void add_unique(std::vector<IpAddress>& addresses, const IpAddress& address) {
@@ -82,15 +92,21 @@ Result<void> Census::add_workloads() {
       population_.workloads.push_back(&pod);
     }
   }
-  std::sort(
-      population_.workloads.begin(), population_.workloads.end(), [](const Pod* a, const Pod* b) {
-        return std::tie(a->name_space, a->name) < std::tie(b->name_space, b->name);
-      });
+  const auto before = [](const Pod* a, const Pod* b) {
+    return std::tie(a->name_space, a->name) < std::tie(b->name_space, b->name);
+  };
+  // A snapshot that was loaded is in order.
+  if (!std::is_sorted(population_.workloads.begin(), population_.workloads.end(), before)) {
+    std::sort(population_.workloads.begin(), population_.workloads.end(), before);
+  }
+  population_.endpoints.reserve(population_.workloads.size() + snapshot_.nodes.size());
+  population_.names.reserve(population_.workloads.size() + snapshot_.nodes.size());
+  claims_.reserve(population_.workloads.size() + snapshot_.nodes.size());
   for (const Pod* pod : population_.workloads) {
     Endpoint endpoint;
+    endpoint.addresses.reserve(pod->addresses.size());
     for (const IpAddress& address : pod->addresses) {
-      PORTCULLIS_TRY_VOID(
-          claim(address, {fmt::format("pod {}/{}", pod->name_space, pod->name), pod->where}));
+      PORTCULLIS_TRY_VOID(claim(address, {.pod = pod, .where = &pod->where}));
       add_unique(endpoint.addresses, address);
     }
     population_.endpoints.push_back(std::move(endpoint));
@@ -103,7 +119,7 @@ Result<void> Census::add_declared_nodes() {
   for (const Node& node : snapshot_.nodes) {
     std::vector<IpAddress>& held = nodes_[node.name];
     for (const IpAddress& address : node.addresses) {
-      PORTCULLIS_TRY_VOID(claim(address, {"node " + node.name, node.where}));
+      PORTCULLIS_TRY_VOID(claim(address, {.node = node.name, .where = &node.where}));
       add_unique(held, address);
     }
   }
@@ -124,11 +140,10 @@ Result<void> Census::add_nodes_of_pods() {
 }
 
 Result<void> Census::add_host_addresses(const Pod& pod, const std::vector<IpAddress>& addresses) {
-  const std::string owner = "node " + pod.node;
+  const Claim own{.node = pod.node, .where = &pod.where};
   for (const IpAddress& address : addresses) {
     const auto held = claims_.find(address);
-    if (held != claims_.end() && held->second.owner != owner &&
-        held->second.owner.starts_with("node ")) {
+    if (held != claims_.end() && held->second.pod == nullptr && !held->second.same_owner(own)) {
       // Two nodes cannot share the exemption for a pod's own node: the first keeps it.
       population_.warnings.push_back(
           fmt::format("pod {}/{} ({}) gives node {} the address {}, which belongs to {}; ignored",
@@ -137,10 +152,10 @@ Result<void> Census::add_host_addresses(const Pod& pod, const std::vector<IpAddr
                       to_string(pod.where),
                       pod.node,
                       to_string(address),
-                      held->second.owner));
+                      held->second.owner()));
       continue;
     }
-    PORTCULLIS_TRY_VOID(claim(address, {owner, pod.where}));
+    PORTCULLIS_TRY_VOID(claim(address, own));
     add_unique(nodes_[pod.node], address);
   }
   return {};

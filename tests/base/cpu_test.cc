@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "base/cpu.h"
 
+#include <array>
+#include <thread>
+
+#include <sched.h>
+
 #include <gtest/gtest.h>
 
 namespace portcullis {
@@ -24,6 +29,21 @@ TEST(BestIsa, IsSupportedAndScalarAlwaysIs) {
   EXPECT_TRUE(supported(Isa::scalar));
   EXPECT_TRUE(supported(best_isa()));
   EXPECT_TRUE(!supported(Isa::avx512) || best_isa() == Isa::avx512);
+}
+
+TEST(StayOn, KeepsTheCallingThreadToProcessorsThatThereAre) {
+  std::thread([] {
+    cpu_set_t set;
+    ASSERT_EQ(sched_getaffinity(0, sizeof set, &set), 0);
+    std::uint32_t first = 0;
+    while (CPU_ISSET(first, &set) == 0) {
+      ++first;
+    }
+    EXPECT_TRUE(stay_on(std::array{first}));
+    EXPECT_EQ(sched_getcpu(), static_cast<int>(first));
+    EXPECT_FALSE(stay_on(std::array{first, 1023U}));
+    EXPECT_FALSE(stay_on(std::array{1'000'000U}));
+  }).join();
 }
 
 }  // namespace

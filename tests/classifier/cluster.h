@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "classifier/crew.h"
 #include "classifier/key.h"
 #include "classifier/rule.h"
 
@@ -21,6 +22,12 @@ inline Flow tcp(const char* src, const char* dst, std::uint16_t port) {
 }
 inline constexpr PortRange tcp_port(std::uint16_t port) {
   return {.protocol = kProtocolTcp, .first = port, .last = port};
+}
+
+/// A crew of the calling thread only.
+inline Crew& alone() {
+  static Crew crew({.threads = 1}, 0);
+  return crew;
 }
 
 /// Builds a RuleSet in the order in which a test reads.

@@ -61,6 +61,9 @@ TEST(Validate, AcceptsAWorkerOnTheControlCpu) {
 
 TEST(Validate, WantsDistinctWorkers) {
   Config config = good_wire();
+  config.eal.compile_cpus = {0, 1};
+  expect_said(config, "eal.compile_cpus", "processor 1 is a worker's");
+  config.eal.compile_cpus.clear();
   config.eal.worker_cpus = {};
   expect_said(config, "eal.worker_cpus", "at least one");
   config.eal.worker_cpus = {3, 1, 3};

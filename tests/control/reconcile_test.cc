@@ -2,6 +2,7 @@
 #include "control/reconcile.h"
 
 #include <algorithm>
+#include <stop_token>
 
 #include <gtest/gtest.h>
 
@@ -43,6 +44,21 @@ std::uint64_t packets_of(const Reconcile& reconcile, std::uint32_t number) {
     }
   }
   return 0;
+}
+
+TEST(Reconcile, ChangesNothingWhenTheCompileIsStopped) {
+  FakePublisher publisher;
+  std::stop_source source;
+  ReconcileOptions options = open_by_default();
+  options.compiling.stop = source.get_token();
+  Reconcile reconcile(options, publisher);
+  commit(reconcile, shop({80}));
+  source.request_stop();
+  const Prepared prepared = reconcile.prepare(shop({81}));
+  ASSERT_FALSE(prepared);
+  EXPECT_NE(prepared.error().message.find("the compile was stopped"), std::string::npos);
+  EXPECT_EQ(reconcile.history().size(), 1U);
+  EXPECT_TRUE(web_reaches_db(publisher, 80));
 }
 
 TEST(Reconcile, PublishesWhatTheManifestsSay) {

@@ -33,8 +33,8 @@ TEST(AddressMap, FindsTheClassOfTheLongestPrefix) {
   for (const Block& one : blocks) {
     cluster.allow_ingress(cluster.everything(), cluster.set({}, {one}), cluster.every_port());
   }
-  const Classes classes = find_classes(cluster.rules);
-  const auto maps = map_addresses(cluster.rules, classes, kPlenty);
+  const Classes classes = find_classes(cluster.rules, alone());
+  const auto maps = map_addresses(cluster.rules, classes, kPlenty, alone());
   ASSERT_TRUE(maps);
   EXPECT_EQ(class_v4(*maps, ip("10.1.2.3")), classes.addresses[pod].address_class);
   for (const char* text : {"0.0.0.0",
@@ -63,8 +63,8 @@ TEST(AddressMap, PutsItsWindowWhereEndpointsAreDensest) {
   cluster.allow_ingress(cluster.set({first}), cluster.set({last}), cluster.every_port());
   cluster.allow_ingress(
       cluster.set({first}), cluster.set({}, {{.cidr = block("192.168.1.0/25")}}), 0);
-  const Classes classes = find_classes(cluster.rules);
-  const auto maps = map_addresses(cluster.rules, classes, kPlenty);
+  const Classes classes = find_classes(cluster.rules, alone());
+  const auto maps = map_addresses(cluster.rules, classes, kPlenty, alone());
   ASSERT_TRUE(maps);
   EXPECT_EQ(maps->window_v4.first, ip("192.168.0.7").v4());
   EXPECT_EQ(maps->window_v4.classes.size(), 0x203U);
@@ -92,8 +92,8 @@ TEST(AddressMap, KeepsTheChildBitInBothWidthsOfEntries) {
 TEST(AddressMap, TakesNoNodesWhereNothingIsLongerThanSixteenBits) {
   Cluster cluster;
   cluster.rules.pod_cidrs = {block("10.0.0.0/8")};
-  const Classes classes = find_classes(cluster.rules);
-  const auto maps = map_addresses(cluster.rules, classes, kPlenty);
+  const Classes classes = find_classes(cluster.rules, alone());
+  const auto maps = map_addresses(cluster.rules, classes, kPlenty, alone());
   ASSERT_TRUE(maps);
   EXPECT_TRUE(maps->nodes_v4.empty());
 }
@@ -103,8 +103,8 @@ TEST(AddressMap, KeepsTheNodeOfEveryAddressThatHasOne) {
   const auto node = cluster.node({ip("192.0.2.1"), ip("2001:db8::1")});
   cluster.pod({ip("10.0.0.1"), ip("fd00::1")}, node);
   cluster.pod({ip("10.0.0.2"), ip("fd00::2")});
-  const Classes classes = find_classes(cluster.rules);
-  const auto maps = map_addresses(cluster.rules, classes, kPlenty);
+  const Classes classes = find_classes(cluster.rules, alone());
+  const auto maps = map_addresses(cluster.rules, classes, kPlenty, alone());
   ASSERT_TRUE(maps);
   const auto owned = [](const Owner4& slot) { return slot.node != kNoClass; };
   EXPECT_EQ(std::ranges::count_if(maps->owners_v4, owned), 2);
@@ -116,10 +116,10 @@ TEST(AddressMap, KeepsTheNodeOfEveryAddressThatHasOne) {
 TEST(AddressMap, RefusesToOutgrowItsLimit) {
   Cluster cluster;
   cluster.pod({ip("10.0.0.1")});
-  const Classes classes = find_classes(cluster.rules);
-  const std::size_t bytes = map_addresses(cluster.rules, classes, kPlenty).value().bytes();
-  EXPECT_TRUE(map_addresses(cluster.rules, classes, bytes));
-  const auto maps = map_addresses(cluster.rules, classes, bytes - 1);
+  const Classes classes = find_classes(cluster.rules, alone());
+  const std::size_t bytes = map_addresses(cluster.rules, classes, kPlenty, alone()).value().bytes();
+  EXPECT_TRUE(map_addresses(cluster.rules, classes, bytes, alone()));
+  const auto maps = map_addresses(cluster.rules, classes, bytes - 1, alone());
   ASSERT_FALSE(maps);
   EXPECT_NE(maps.error().message.find("1 addresses and 2 blocks"), std::string::npos)
       << maps.error().message;

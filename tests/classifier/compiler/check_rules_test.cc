@@ -10,7 +10,7 @@ namespace {
 
 /// What is wrong, or "".
 std::string complaint(const RuleSet& rules) {
-  const auto checked = check_rules(rules);
+  const auto checked = check_rules(rules, alone());
   return checked ? "" : checked.error().message;
 }
 

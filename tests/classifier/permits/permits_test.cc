@@ -19,11 +19,12 @@ struct Folded {
 };
 
 Folded fold(const RuleSet& rules) {
-  Classes classes = find_classes(rules);
+  Classes classes = find_classes(rules, alone());
   Matrix matrix(rules, std::size_t{1} << 30U);
-  EXPECT_TRUE(matrix.add(Direction::egress, classes.half(Direction::egress)));
-  EXPECT_TRUE(matrix.add(Direction::ingress, classes.half(Direction::ingress)));
-  auto folder = fold_permits(rules.default_mode, classes, matrix, false, {});
+  EXPECT_TRUE(matrix.add(Direction::egress, classes.half(Direction::egress), alone()));
+  EXPECT_TRUE(matrix.add(Direction::ingress, classes.half(Direction::ingress), alone()));
+  auto folder = begin_permits(rules.default_mode, classes, matrix, false, {});
+  EXPECT_TRUE(folder->fold(classes));
   Permits permits = permits_of(folder.get(), classes);
   return {
       .classes = std::move(classes), .folder = std::move(folder), .permits = std::move(permits)};
