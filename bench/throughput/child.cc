@@ -140,16 +140,16 @@ void Child::resume() const {
   kill(process_, SIGCONT);
 }
 
-double Child::thread_seconds(std::string_view name) const {
-  const std::filesystem::path tasks = fmt::format("/proc/{}/task", process_);
+std::uint64_t thread_ns(std::string_view name, pid_t process) {
+  const std::filesystem::path tasks = fmt::format("/proc/{}/task", process);
   std::error_code error;
   for (const auto& task : std::filesystem::directory_iterator(tasks, error)) {
     if (first_line(task.path() / "comm") == name) {
       // Nanoseconds on a processor, waiting for one, and time slices.
-      return std::strtod(first_line(task.path() / "schedstat").c_str(), nullptr) * 1e-9;
+      return std::strtoull(first_line(task.path() / "schedstat").c_str(), nullptr, 10);
     }
   }
-  return -1;
+  return 0;
 }
 
 }  // namespace portcullis::bench

@@ -3,6 +3,7 @@
 // Owner: one thread.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@ class Child {
   static Result<Child> start(const std::vector<std::string>& arguments);
   /// Starts `work` in a copy of this process; it reads and writes the descriptor it is given.
   static Result<Child> fork(const std::function<void(int)>& work);
+  [[nodiscard]] pid_t process() const { return process_; }
   Child(Child&& other) noexcept;
   Child& operator=(Child&&) = delete;
   ~Child();
@@ -35,14 +37,14 @@ class Child {
   void pause() const;
   void resume() const;
 
-  /// Processor time of the child's thread of this name, in seconds; negative where there is none.
-  [[nodiscard]] double thread_seconds(std::string_view name) const;
-
  private:
   Child(pid_t process, int descriptor) : process_(process), descriptor_(descriptor) {}
   pid_t process_ = -1;
   int descriptor_ = -1;
   std::string unread_;
 };
+
+/// Processor time of a process's thread of this name, in nanoseconds; 0 where there is none.
+std::uint64_t thread_ns(std::string_view name, pid_t process);
 
 }  // namespace portcullis::bench

@@ -24,7 +24,7 @@
 namespace portcullis::bench {
 namespace {
 
-constexpr const char* kForwardingThread = "lcore-worker-1";
+constexpr const char* kForwardingThread = "rte-worker-1";
 constexpr double kStartSeconds = 60;
 constexpr double kAnswerSeconds = 10;
 /// What a forwarder has under way, beside the frames of the captures.
@@ -63,6 +63,10 @@ void sleep_seconds(double seconds) {
   std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
 }
 
+double seconds_between(std::uint64_t begin_ns, std::uint64_t end_ns) {
+  return static_cast<double>(end_ns - begin_ns) * 1e-9;
+}
+
 /// The number after `name` in what testpmd says.
 double number_after(std::string_view text, std::string_view name) {
   const std::size_t at = text.find(name);
@@ -78,6 +82,7 @@ double number_after(std::string_view text, std::string_view name) {
 
 /// What our worker has done since it started.
 struct Progress {
+  std::uint64_t processor_ns = 0;
   std::uint64_t packets = 0;
   std::uint64_t dropped = 0;
   std::uint64_t flows = 0;
@@ -86,7 +91,7 @@ struct Progress {
 config::Config config_for(const VdevPair& pair) {
   const auto [control, worker] = control_and_worker();
   config::Config config;
-  config.eal = {.file_prefix = fmt::format("portcullis-bench-{}", getpid()),
+  config.eal = {.file_prefix = "portcullis-bench",
                 .hugepages = pair.hugepages,
                 .memory_mb = static_cast<std::uint32_t>(memory_mb(pair)),
                 .control_cpu = control,
@@ -123,7 +128,13 @@ void serve(int descriptor, const World& world, const VdevPair& pair) {
   while (read(descriptor, &asked, 1) == 1 && asked != 'q') {
     const auto status = (*started)->status();
     const dataplane::WorkerStatus& worker = status.workers.front();
-    tell(descriptor, fmt::format("{} {} {}\n", worker.packets, worker.dropped, worker.flows));
+    // Here, where no other process comes between the time and the packets.
+    tell(descriptor,
+         fmt::format("{} {} {} {}\n",
+                     thread_ns(kForwardingThread, getpid()),
+                     worker.packets,
+                     worker.dropped,
+                     worker.flows));
   }
   started->reset();
   tell(descriptor, "bye\n");
@@ -158,13 +169,11 @@ class Ours : public Forwarder {
   Result<Passage> run(double seconds) override {
     child_.resume();
     PORTCULLIS_TRY(const Progress before, progress());
-    const double begin = child_.thread_seconds(kForwardingThread);
     sleep_seconds(seconds);
     PORTCULLIS_TRY(const Progress after, progress());
-    const double end = child_.thread_seconds(kForwardingThread);
     child_.pause();
     return Passage{.packets = static_cast<double>(after.packets - before.packets),
-                   .processor_seconds = end - begin,
+                   .processor_seconds = seconds_between(before.processor_ns, after.processor_ns),
                    .dropped = static_cast<double>(after.dropped - before.dropped)};
   }
 
@@ -174,7 +183,8 @@ class Ours : public Forwarder {
     PORTCULLIS_TRY(const std::string line, child_.read_until("\n", kAnswerSeconds));
     Progress progress;
     const char* at = line.data();
-    for (std::uint64_t* value : {&progress.packets, &progress.dropped, &progress.flows}) {
+    for (std::uint64_t* value :
+         {&progress.processor_ns, &progress.packets, &progress.dropped, &progress.flows}) {
       at = std::from_chars(at, line.data() + line.size(), *value).ptr;
       at += at < line.data() + line.size() ? 1 : 0;
     }
@@ -204,15 +214,15 @@ class Testpmd {
   Result<Passage> run(const std::string& mode, double seconds) {
     PORTCULLIS_TRY_VOID(child_.send(fmt::format("set fwd {}\n", mode)));
     PORTCULLIS_TRY_VOID(child_.read_until("packet forwarding mode", kAnswerSeconds));
-    const double begin = child_.thread_seconds(kForwardingThread);
+    const std::uint64_t begin = thread_ns(kForwardingThread, child_.process());
     PORTCULLIS_TRY_VOID(child_.send("start\n"));
     sleep_seconds(seconds);
     PORTCULLIS_TRY_VOID(child_.send("stop\n"));
     PORTCULLIS_TRY_VOID(child_.read_until("Accumulated forward statistics", kAnswerSeconds));
     PORTCULLIS_TRY(const std::string totals, child_.read_until("Done.", kAnswerSeconds));
-    const double end = child_.thread_seconds(kForwardingThread);
+    const std::uint64_t end = thread_ns(kForwardingThread, child_.process());
     return Passage{.packets = number_after(totals, "RX-packets:"),
-                   .processor_seconds = end - begin,
+                   .processor_seconds = seconds_between(begin, end),
                    .dropped = number_after(totals, "TX-dropped:")};
   }
 
@@ -247,8 +257,7 @@ Result<std::shared_ptr<Testpmd>> start_testpmd(const std::string& program, const
   if (pair.hugepages) {
     arguments.emplace_back("--in-memory");
   } else {
-    arguments.insert(arguments.end(),
-                     {"--no-huge", fmt::format("--file-prefix=testpmd-bench-{}", getpid())});
+    arguments.insert(arguments.end(), {"--no-huge", "--file-prefix=portcullis-testpmd"});
   }
   for (std::size_t i = 0; i < pair.captures.size(); ++i) {
     arguments.push_back("--vdev=" + vdev(pair, i));

@@ -98,7 +98,10 @@ Result<Rates> take_turns(const std::array<std::unique_ptr<Forwarder>, 3>& forwar
     for (std::size_t who = 0; who < forwarders.size(); ++who) {
       PORTCULLIS_TRY(const Passage passage, forwarders[who]->run(seconds));
       if (passage.packets == 0 || passage.processor_seconds <= 0) {
-        return fail("no packet went through");
+        return fail(fmt::format("{} packets went through number {} in {} s",
+                                passage.packets,
+                                who,
+                                passage.processor_seconds));
       }
       rates[who].push_back(passage.packets / passage.processor_seconds);
       dropped += who == 2 ? passage.dropped : 0;
