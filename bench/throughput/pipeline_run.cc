@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <numeric>
+#include <optional>
 #include <random>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -81,22 +83,46 @@ class Drive {
 
   [[nodiscard]] const Counters& counters() const { return pipeline_.counters(); }
 
+  /// Cycles a packet of each stage since the last call: the median of the sets of buffers.
+  std::vector<std::optional<double>> take_stages() {
+    std::vector<std::optional<double>> medians;
+    for (std::vector<double>& costs : stages_) {
+      medians.emplace_back(median(std::exchange(costs, {})));
+    }
+    return medians;
+  }
+
   /// Cycles a packet of each set of buffers. Filling them is not counted.
   std::vector<double> run(std::span<const Turn> turns, std::size_t burst) {
     std::vector<double> costs;
     for (std::size_t at = 0; at < turns.size(); at += kBuffers) {
       const std::size_t count = std::min(kBuffers, turns.size() - at);
       fill(turns.subspan(at, count));
+      const StageTotals before = stage_totals();
       const std::uint64_t begin = cycles();
       for (std::size_t i = 0; i < count; i += burst) {
         process(std::span(frames_).subspan(i, std::min(burst, count - i)));
       }
       costs.push_back(static_cast<double>(cycles() - begin) / static_cast<double>(count));
+      const StageTotals after = stage_totals();
+      for (std::size_t i = 0; i < after.size(); ++i) {
+        stages_[i].push_back(static_cast<double>(after[i] - before[i]) /
+                             static_cast<double>(count));
+      }
     }
     return costs;
   }
 
  private:
+  using StageTotals = std::array<std::uint64_t, dataplane::kStages>;
+
+  [[nodiscard]] StageTotals stage_totals() const {
+    StageTotals totals{};
+    std::ranges::transform(
+        counters().stage_cycles, totals.begin(), [](const auto& counter) { return counter.get(); });
+    return totals;
+  }
+
   void fill(std::span<const Turn> turns) {
     for (std::size_t i = 0; i < turns.size(); ++i) {
       const std::span room = std::span(bytes_).subspan(i * kBufferBytes, kBufferBytes);
@@ -122,6 +148,7 @@ class Drive {
   std::vector<std::uint8_t> bytes_;
   std::array<Frame, kBuffers> frames_{};
   std::array<dataplane::Outcome, limits::kBurstMax> outcomes_{};
+  std::array<std::vector<double>, dataplane::kStages> stages_;
   const double ns_per_cycle_ = 1e9 / cycles_hz();
 };
 
@@ -178,7 +205,7 @@ class PipelineRun {
     report_.add({.name = "pipeline, flows",
                  .columns = {"cycles, burst 64", "cycles, burst 32", "Mpps", "new flow cycles"},
                  .rows = std::move(rows_)});
-    if (!stages_.empty()) {
+    if (dataplane::kStages > 0) {
       report_.add({.name = "stage, cycles a packet",
                    .columns = {dataplane::kStageNames.begin(), dataplane::kStageNames.end()},
                    .rows = std::move(stages_)});
@@ -196,11 +223,9 @@ class PipelineRun {
     drive.run(of_every_flow(plan.flows, Step::accept), kBurst);
     const std::vector<Turn> turns = established_turns(plan.flows, options_.seed);
     drive.run(turns, kBurst);
-    const auto before = stage_totals(drive);
-    const std::uint64_t packets_before = drive.counters().packets.get();
+    static_cast<void>(drive.take_stages());
     const double wide = median_cycles(drive, turns, kBurst);
-    const auto packets = static_cast<double>(drive.counters().packets.get() - packets_before);
-    const auto after = stage_totals(drive);
+    stages_.push_back({plan.name, drive.take_stages()});
     const double narrow = median_cycles(drive, turns, kBurst / 2);
     PORTCULLIS_TRY_VOID(expect_forwarded(drive.counters(), plan));
 
@@ -211,13 +236,6 @@ class PipelineRun {
     if (plan.flows == kNewFlows) {
       report_.measured("new_flow_cycles", fresh, "cycles");
       report_.measured("new_flows_mps", cycles_hz() / fresh * 1e-6, "M/s");
-    }
-    if (dataplane::kStages > 0) {
-      std::vector<std::optional<double>> each;
-      for (std::size_t i = 0; i < after.size(); ++i) {
-        each.emplace_back(static_cast<double>(after[i] - before[i]) / packets);
-      }
-      stages_.push_back({plan.name, std::move(each)});
     }
     return {};
   }
@@ -243,14 +261,6 @@ class PipelineRun {
     return median(std::move(repetitions));
   }
 
-  static std::vector<std::uint64_t> stage_totals(const Drive& drive) {
-    std::vector<std::uint64_t> totals;
-    for (const dataplane::Counter& counter : drive.counters().stage_cycles) {
-      totals.push_back(counter.get());
-    }
-    return totals;
-  }
-
   void measure_memory() {
     const auto bytes = peak_bytes([] {
       const dataplane::Pipeline pipeline({.conntrack = conntrack_for(kNewFlows), .ports = 2});
@@ -270,8 +280,9 @@ class PipelineRun {
   const Traffic udp4_;
   const Traffic mixed_;
   Report& report_;
-  std::vector<std::pair<std::string, std::vector<std::optional<double>>>> rows_;
-  std::vector<std::pair<std::string, std::vector<std::optional<double>>>> stages_;
+  using Rows = std::vector<std::pair<std::string, std::vector<std::optional<double>>>>;
+  Rows rows_;
+  Rows stages_;
 };
 
 }  // namespace
