@@ -156,6 +156,20 @@ std::size_t available_bytes() {
   return kilobytes_line("/proc/meminfo", "MemAvailable:").value_or(0);
 }
 
+std::size_t free_hugepage_bytes() {
+  std::ifstream mounts("/proc/mounts");
+  std::string line;
+  while (std::getline(mounts, line)) {
+    if (line.find(" hugetlbfs ") != std::string::npos) {
+      // A count, which the reader takes for kilobytes.
+      const std::size_t pages =
+          kilobytes_line("/proc/meminfo", "HugePages_Free:").value_or(0) / 1024;
+      return pages * kilobytes_line("/proc/meminfo", "Hugepagesize:").value_or(0);
+    }
+  }
+  return 0;
+}
+
 int pin_to_core() {
   cpu_set_t cores;
   if (sched_getaffinity(0, sizeof(cores), &cores) != 0) {

@@ -45,6 +45,9 @@ std::optional<std::size_t> peak_bytes(const std::function<void()>& work);
 /// Bytes that the system could give without swapping.
 std::size_t available_bytes();
 
+/// Bytes of huge pages that DPDK could take: free, and mounted.
+std::size_t free_hugepage_bytes();
+
 /// Stays on the last core that this process may use. Returns it, or -1.
 int pin_to_core();
 

@@ -103,6 +103,18 @@ Json json_of(const Scene& scene, const Row& row) {
           {"absent", row.absent}};
 }
 
+Json json_of(const Grid& grid) {
+  Json rows = Json::array();
+  for (const auto& [name, values] : grid.rows) {
+    Json row{{"name", name}};
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      row[grid.columns[i]] = json_of(values[i]);
+    }
+    rows.push_back(std::move(row));
+  }
+  return {{"name", grid.name}, {"rows", rows}};
+}
+
 }  // namespace
 
 Row row_of(const Entry& entry) {
@@ -141,6 +153,21 @@ void Report::add(const Scene& scene, std::vector<Row> rows) {
   fmt::print("\n");
   std::fflush(stdout);
   tables_.emplace_back(scene, std::move(rows));
+}
+
+void Report::add(Grid grid) {
+  std::vector<std::vector<std::string>> lines{{grid.name}};
+  lines[0].insert(lines[0].end(), grid.columns.begin(), grid.columns.end());
+  for (const auto& [name, values] : grid.rows) {
+    lines.push_back({name});
+    for (const std::optional<double>& value : values) {
+      lines.back().push_back(cell(value, "{:.4g}"));
+    }
+  }
+  print_table(lines);
+  fmt::print("\n");
+  std::fflush(stdout);
+  grids_.push_back(std::move(grid));
 }
 
 void Report::note(const std::string& text) {
@@ -197,11 +224,16 @@ Result<void> Report::write_json(const std::filesystem::path& path) const {
                        {"target", figure.target},
                        {"reached", json_of(figure.reached)}});
   }
+  Json grids = Json::array();
+  for (const Grid& grid : grids_) {
+    grids.push_back(json_of(grid));
+  }
   const Json all{{"machine", machine_},
                  {"mode", mode_},
                  {"seed", seed_},
                  {"notes", notes_},
                  {"rows", rows},
+                 {"grids", grids},
                  {"figures", figures}};
   std::ofstream file(path);
   file << all.dump(1) << '\n';

@@ -40,6 +40,14 @@ struct Row {
   std::string absent;  // Why there is nothing else.
 };
 
+/// Numbers under names, for what has no lookups a second.
+struct Grid {
+  std::string name;
+  std::vector<std::string> columns;
+  /// Shapes: a value for each column; none where there is nothing to tell.
+  std::vector<std::pair<std::string, std::vector<std::optional<double>>>> rows;
+};
+
 /// What is known of a contestant before it is measured.
 Row row_of(const Entry& entry);
 
@@ -49,6 +57,7 @@ class Report {
 
   /// Prints a table of these rows and keeps them.
   void add(const Scene& scene, std::vector<Row> rows);
+  void add(Grid grid);
 
   /// Something the reader should know, printed at once.
   void note(const std::string& text);
@@ -75,6 +84,7 @@ class Report {
   std::string mode_;
   std::uint64_t seed_;
   std::vector<std::pair<Scene, std::vector<Row>>> tables_;
+  std::vector<Grid> grids_;
   std::vector<std::string> notes_;
   std::vector<Figure> figures_;
 };

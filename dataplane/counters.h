@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "dataplane/drop_reason.h"
+#include "dataplane/stage_cycles.h"
 
 namespace portcullis::dataplane {
 
@@ -41,6 +42,7 @@ struct alignas(64) Counters {
   Counter flows_expired;
   Counter flows_evicted;
   std::array<Counter, kDropReasons> drops;
+  [[no_unique_address]] std::array<Counter, kStages> stage_cycles;  // By Stage, since start.
 };
 
 }  // namespace portcullis::dataplane

@@ -141,15 +141,21 @@ void Pipeline::process(const Generation& generation,
   PORTCULLIS_CHECK(frames.size() <= limits::kBurstMax && outcomes.size() >= frames.size());
   State& state = *state_;
   State::Burst burst{.generation = generation, .now_ns = now_ns};
+  StageTimer timer(state.counters.stage_cycles);
   state.parse_all(frames);
+  timer.end(Stage::parse);
   state.find_all(burst, frames.size());
+  timer.end(Stage::conntrack);
   state.questions4.look_up(*generation.table);
   state.questions6.look_up(*generation.table);
+  timer.end(Stage::classify);
   // In order: a reply may follow the packet that began its flow in this very burst.
   for (std::size_t i = 0; i < frames.size(); ++i) {
     outcomes[i] = state.settle(burst, state.steps[i]);
   }
+  timer.end(Stage::settle);
   state.count(frames, outcomes.first(frames.size()), rule_hits);
+  timer.end(Stage::count);
 }
 
 void Pipeline::expire(std::uint64_t now_ns) noexcept {

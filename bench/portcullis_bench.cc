@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// portcullis-bench: the benchmarks of the packet path, one verb each.
+#include <cstdio>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "bench/measure.h"
+#include "bench/report.h"
+#include "bench/throughput/cycles.h"
+#include "bench/throughput/options.h"
+#include "bench/throughput/pipeline_run.h"
+#include "bench/throughput/traffic.h"
+#include "bench/throughput/vdev_run.h"
+#include "classifier/lookup.h"
+
+namespace portcullis::bench {
+namespace {
+
+constexpr const char* kThroughput =
+    "Packets a second and cycles a packet of the packet path.\n\n"
+    "First through DPDK: our worker and dpdk-testpmd (forwarding io, and mac), in turns, on the\n"
+    "same core, over the same pair of net_pcap devices that hand out the same frames for ever.\n"
+    "Then the pipeline alone, in memory: parse, flow table, lookup of new flows, counters, over\n"
+    "1 to 10 million established flows under 10,000 rules.\n\n"
+    "Run it on an idle machine with two processors or more; rates are a processor-second's, so\n"
+    "that a neighbour on the core costs caches and not time. bench/README.md says how to read\n"
+    "the numbers. As root with hugepages reserved (2 MB each, `echo 6000 >\n"
+    "/proc/sys/vm/nr_hugepages`) DPDK uses them; else it does without, and the output says so.";
+
+Result<void> throughput(const ThroughputOptions& options) {
+  const std::string where = fmt::format("{}; time stamp counter {:.0f} MHz; kernel {}",
+                                        machine(),
+                                        cycles_hz() * 1e-6,
+                                        to_string(classifier::current_isa()));
+  Report report(where, options.quick ? "quick" : "full", options.seed);
+  if (options.json) {
+    PORTCULLIS_TRY_VOID(report.write_json(*options.json));  // Better now than when all is done.
+  }
+  const World world = make_rules_world(options.seed);
+  report.note(
+      fmt::format("{} pods, {} rules, both families", world.shape.pods, world.rules.rules.size()));
+  if (options.vdevs) {
+    PORTCULLIS_TRY_VOID(run_vdevs(options, world, report));
+  }
+  if (options.pipeline) {
+    // Not earlier: DPDK wants to choose among all processors.
+    report.note(fmt::format("the pipeline alone, on core {}", pin_to_core()));
+    PORTCULLIS_TRY_VOID(run_pipeline(options, world, report));
+  }
+  report.print_figures();
+  return options.json ? report.write_json(*options.json) : Result<void>{};
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Benchmarks of Portcullis's packet path.", "portcullis-bench");
+  app.require_subcommand(1);
+  ThroughputOptions options;
+  CLI::App* const verb = app.add_subcommand("throughput", kThroughput);
+  verb->add_flag("--quick", options.quick, "Under 45 seconds; the output says what it leaves out");
+  bool pipeline = false;
+  bool vdevs = false;
+  auto* const only = verb->add_flag("--pipeline", pipeline, "Only the pipeline in memory");
+  verb->add_flag("--vdevs", vdevs, "Only beside testpmd")->excludes(only);
+  verb->add_option("--seed", options.seed, "Other worlds and traffic of the same shape");
+  verb->add_option("--json", options.json, "Also write everything there");
+  verb->add_option("--testpmd", options.testpmd, "The program to compare with")
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  options.pipeline = !vdevs;
+  options.vdevs = !pipeline;
+  const auto ran = throughput(options);
+  if (!ran) {
+    fmt::print(stderr, "portcullis-bench: {}\n", to_string(ran.error()));
+    return 2;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace portcullis::bench
+
+int main(int argc, char** argv) {
+  static_cast<void>(portcullis::log::start("error"));
+  return portcullis::bench::run(argc, argv);
+}
