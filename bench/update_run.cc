@@ -102,6 +102,9 @@ RuleDelta gone(RuleDelta delta) {
   return delta;
 }
 
+/// Each series ends after so long: in the largest world an update may compile everything anew.
+constexpr double kSeriesSecondsMax = 10;
+
 /// Times of one kind of update.
 using Times = std::vector<double>;
 
@@ -146,7 +149,8 @@ Result<double> pod_us(Updates& updates,
   Times come;
   Times go;
   const auto slot = static_cast<std::uint32_t>(updates.rules().endpoints.size());
-  for (std::size_t i = 0; i < count; ++i) {
+  const Stopwatch watch;
+  for (std::size_t i = 0; i < count && watch.seconds() < kSeriesSecondsMax; ++i) {
     const auto model = static_cast<EndpointIndex>(random() % pods);
     const RuleDelta delta = pod_like(updates.rules(), model, slot);
     PORTCULLIS_TRY_VOID(updates.run(delta, come));
@@ -159,7 +163,11 @@ Result<double> policy_us(Updates& updates, const std::vector<Policy>& policies) 
   Times added;
   Times changed;
   Times removed;
+  const Stopwatch watch;
   for (const Policy& policy : policies) {
+    if (watch.seconds() >= kSeriesSecondsMax) {
+      break;
+    }
     PORTCULLIS_TRY_VOID(updates.run(policy.add, added));
     PORTCULLIS_TRY_VOID(updates.run(policy.change, changed));
     PORTCULLIS_TRY_VOID(updates.run(policy.remove, removed));

@@ -8,6 +8,10 @@ namespace portcullis::classifier {
 namespace {
 
 constexpr std::size_t kWordBits = 64;
+/// What each row adds to the words that searches may look at. Those of clusters look at few; rows
+/// of many random columns fit nowhere and would look everywhere, each at as much as all before it
+/// take.
+constexpr std::size_t kWordsARow = 2048;
 
 }  // namespace
 
@@ -16,8 +20,14 @@ std::uint32_t Comb::place(std::span<const std::uint32_t> columns) {
     length_ = columns.size();
     search_from_ = 0;
   }
+  words_left_ += kWordsARow;
   // Sixty-four bases at a time: one is free if no column's place is taken.
   for (std::uint32_t base = search_from_;; base += kWordBits) {
+    if (words_left_ == 0) {
+      base = std::max(base, behind_all(columns));
+    } else {
+      --words_left_;
+    }
     const std::size_t word = base / kWordBits;
     std::uint64_t unfit = word < bases_.size() ? bases_[word] : 0;
     for (std::size_t i = 0; i < columns.size() && ~unfit != 0; ++i) {
@@ -33,8 +43,17 @@ std::uint32_t Comb::place(std::span<const std::uint32_t> columns) {
       take(taken_, std::size_t{base} + column);
     }
     bases_end_ = std::max(bases_end_, base + 1);
+    const std::size_t end = columns.empty() ? 0 : std::size_t{base} + columns.back() + 1;
+    places_end_ = std::max(places_end_, end);
     return base;
   }
+}
+
+/// The first word of bases from which these columns are all behind the highest place taken.
+std::uint32_t Comb::behind_all(std::span<const std::uint32_t> columns) const {
+  const std::size_t first = columns.empty() ? 0 : columns.front();
+  const std::size_t base = places_end_ - std::min(places_end_, first);
+  return static_cast<std::uint32_t>((base + kWordBits - 1) / kWordBits * kWordBits);
 }
 
 void Comb::remove(std::uint32_t base, std::span<const std::uint32_t> columns) {

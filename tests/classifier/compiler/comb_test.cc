@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "classifier/compiler/comb.h"
 
+#include <algorithm>
 #include <random>
 #include <set>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -48,6 +50,29 @@ TEST(Comb, NeverGivesAPlaceTwice) {
     }
   }
   EXPECT_LT(comb.bases_end(), 4 * places.size());
+}
+
+/// Random rows of so many columns fit nowhere but at the end: looking for gaps would take minutes.
+TEST(Comb, GivesUpLookingForGapsThatThereAreNot) {
+  std::mt19937_64 random(8);
+  Comb comb(0);
+  std::set<std::uint32_t> bases;
+  std::vector<bool> taken;
+  for (std::size_t length = 120; length > 100; --length) {
+    for (int i = 0; i < 400; ++i) {
+      std::set<std::uint32_t> columns;
+      while (columns.size() < length) {
+        columns.insert(static_cast<std::uint32_t>(random() % 100'000));
+      }
+      const std::uint32_t base = comb.place(Columns(columns.begin(), columns.end()));
+      ASSERT_TRUE(bases.insert(base).second);
+      taken.resize(std::max<std::size_t>(taken.size(), base + std::size_t{100'000}));
+      for (const std::uint32_t column : columns) {
+        ASSERT_FALSE(taken[base + column]);
+        taken[base + column] = true;
+      }
+    }
+  }
 }
 
 }  // namespace
