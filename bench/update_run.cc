@@ -65,8 +65,8 @@ std::vector<Policy> hold_back(World& world, std::size_t count, std::mt19937_64& 
       policy.add.rules.push_back({i, rule});
       policy.remove.rules.push_back({i, {.direction = rule.direction, .action = Action::none}});
     }
-    for (const auto& [set, count] : own_uses) {
-      if (count == uses[set]) {
+    for (const auto& [set, used] : own_uses) {
+      if (used == uses[set]) {
         policy.add.sets.push_back({set, rules.sets[set]});
         policy.remove.sets.push_back({set, {}});
       }
