@@ -27,8 +27,8 @@ constexpr const char* kThroughput =
     "1 to 10 million established flows under 10,000 rules.\n\n"
     "Run it on an idle machine with two processors or more; rates are a processor-second's, so\n"
     "that a neighbour on the core costs caches and not time. bench/README.md says how to read\n"
-    "the numbers. As root with hugepages reserved (2 MB each, `echo 6000 >\n"
-    "/proc/sys/vm/nr_hugepages`) DPDK uses them; else it does without, and the output says so.";
+    "the numbers. Where enough huge pages are free and mounted (4,800 of 2 MB for a\n"
+    "million flows), DPDK uses them; else it does without, and the output says so.";
 
 Result<void> throughput(const ThroughputOptions& options) {
   const std::string where = fmt::format("{}; time stamp counter {:.0f} MHz; kernel {}",
@@ -68,7 +68,11 @@ int run(int argc, char** argv) {
   verb->add_option("--json", options.json, "Also write everything there");
   verb->add_option("--testpmd", options.testpmd, "The program to compare with")
       ->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   options.pipeline = !vdevs;
   options.vdevs = !pipeline;
   const auto ran = throughput(options);

@@ -39,7 +39,7 @@ class Traffic {
 
   /// Writes a frame of flow `flow`, from Ethernet on, as long as `bytes` or as its headers.
   /// Different flows have different tuples, whatever their direction. Returns the length.
-  /// REQUIRES: flow < flows_max(); out holds kFrameBytesMax.
+  /// REQUIRES: flow < flows_max(); the frame fits `out`, as any does into kFrameBytesMax.
   std::size_t write(std::size_t flow,
                     Step step,
                     std::size_t bytes,
