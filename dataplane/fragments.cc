@@ -109,7 +109,7 @@ void Fragments::follow(Index index, const Outcome& outcome) noexcept {
 DropReason Fragments::note(Datagram& datagram, const Fragment& fragment) noexcept {
   const auto begin = static_cast<std::uint16_t>(fragment.begin);
   const auto end = static_cast<std::uint16_t>(fragment.end);
-  const std::span all(datagram.stretches);
+  Stretch* const all = datagram.stretches.data();
   const std::size_t count = datagram.stretches_count;
   std::size_t at = 0;  // Of the first stretch that begins behind this fragment's beginning.
   while (at < count && all[at].begin < begin) {
@@ -126,16 +126,16 @@ DropReason Fragments::note(Datagram& datagram, const Fragment& fragment) noexcep
   const bool joins_behind = at < count && all[at].begin == end;
   if (joins_before && joins_behind) {
     all[at - 1].end = all[at].end;
-    std::copy(all.begin() + at + 1, all.begin() + count, all.begin() + at);
+    std::copy(all + at + 1, all + count, all + at);
     --datagram.stretches_count;
   } else if (joins_before) {
     all[at - 1].end = end;
   } else if (joins_behind) {
     all[at].begin = begin;
-  } else if (count == all.size()) {
+  } else if (count == datagram.stretches.size()) {
     return DropReason::fragments_full;
   } else {
-    std::copy_backward(all.begin() + at, all.begin() + count, all.begin() + count + 1);
+    std::copy_backward(all + at, all + count, all + count + 1);
     all[at] = {.begin = begin, .end = end};
     ++datagram.stretches_count;
   }
