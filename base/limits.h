@@ -22,6 +22,11 @@ inline constexpr std::size_t kHeldMax = 512;
 inline constexpr unsigned kIpv6ExtensionsMax = 8;
 /// VLAN tags (802.1Q, 802.1ad) walked before a packet counts as malformed.
 inline constexpr unsigned kVlanTagsMax = 2;
+/// Datagrams in fragments that a worker follows; stretches of one with gaps between them; and later
+/// fragments that wait for their first one.
+inline constexpr std::size_t kDatagramsMax = 1024;
+inline constexpr std::size_t kDatagramStretchesMax = 32;
+inline constexpr std::size_t kFragmentsHeldMax = 256;
 
 /// A manifest file, a scalar in it, its nesting, the values that all aliases of a document may
 /// expand to, and the anchors they may refer to.

@@ -62,6 +62,7 @@ json worker_json(const dataplane::WorkerStatus& worker) {
           {"packets", worker.packets},
           {"forwarded", worker.forwarded},
           {"dropped", worker.dropped},
+          {"held", worker.held},
           {"flows", worker.flows},
           {"revalidated", worker.revalidated},
           {"busy", worker.busy},

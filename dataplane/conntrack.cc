@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include "base/check.h"
+#include "dataplane/keyed_hash.h"
 
 namespace portcullis::dataplane {
 namespace {
@@ -13,28 +13,6 @@ namespace {
 constexpr std::uint64_t kSweepNs = 1'000'000'000;
 constexpr std::uint8_t kFinishedOriginal = 1;
 constexpr std::uint8_t kFinishedReply = 2;
-
-/// Folds a 64 x 64 bit product: every bit of the result depends on every bit of both.
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
-  __extension__ using Wide = unsigned __int128;
-  const Wide product = Wide{a} * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
-}
-
-/// SplitMix64: spreads one seed into several.
-std::uint64_t next_seed(std::uint64_t& state) {
-  state += 0x9e37'79b9'7f4a'7c15;
-  std::uint64_t z = state;
-  z = (z ^ (z >> 30U)) * 0xbf58'476d'1ce4'e5b9;
-  z = (z ^ (z >> 27U)) * 0x94d0'49bb'1331'11eb;
-  return z ^ (z >> 31U);
-}
-
-std::uint64_t load64(const std::uint8_t* at) {
-  std::uint64_t value = 0;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
 
 bool runs_against(const FlowTuple& flow, const FlowTuple& tuple) {
   return flow.src == tuple.dst && flow.dst == tuple.src && flow.src_port == tuple.dst_port &&

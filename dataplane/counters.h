@@ -26,14 +26,16 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
-/// Every frame is counted in `packets` and in exactly one of forwarded, dropped and link; a dropped
-/// one also in drops[its reason].
+/// Every frame is counted in `packets` and in exactly one of forwarded, dropped, link and held; a
+/// dropped one also in drops[its reason].
 struct alignas(64) Counters {
   Counter packets;
   Counter bytes;
   Counter forwarded;
   Counter dropped;
   Counter link;
+  Counter held;           // Later fragments that wait for their first one now,
+  Counter held_ever;      // and since start; they are forwarded or dropped in the end.
   Counter replies;        // Forwarded against the direction of their flow, errors included.
   Counter judged;         // Packets whose verdict was looked up for them.
   Counter revalidated;    // Flows judged again because a generation was published.

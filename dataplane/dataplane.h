@@ -26,6 +26,7 @@ struct PortStatus {
 struct WorkerStatus {
   std::uint32_t cpu = 0;
   std::uint64_t packets = 0, forwarded = 0, dropped = 0;
+  std::uint64_t held = 0;            // Fragments that wait for the first of their datagram now.
   std::uint64_t flows = 0;           // Conntrack entries now.
   std::uint64_t revalidated = 0;     // Flows judged again after a publication.
   double busy = 0;                   // Share of polls that found packets, since start.

@@ -23,8 +23,10 @@ constexpr std::array<std::string_view, kDropReasons> kNames{
     "PACKET_TOO_BIG",
     "NO_MEMORY",
     "TX_FULL",
+    "FRAGMENT_OVERLAP",
+    "FRAGMENT_TABLE_FULL",
 };
-static_assert(static_cast<std::size_t>(DropReason::tx_full) + 1 == kDropReasons);
+static_assert(static_cast<std::size_t>(DropReason::fragments_full) + 1 == kDropReasons);
 
 }  // namespace
 

@@ -15,7 +15,7 @@ enum class DropReason : std::uint8_t {
   invalid_header,          // Truncated or malformed Ethernet, VLAN, IP or transport header.
   invalid_ipv6_extension,  // Extension chain too long, malformed or unknown.
   unsupported_l3,          // EtherType that is neither IP nor handled by the mode.
-  fragment,                // A fragment; reassembly is not there yet, so it fails closed.
+  first_fragment_missing,  // A later fragment whose first one did not come in time.
   invalid_source,          // Source address a port may not use, multicast, loopback, LAND.
   not_a_new_flow,          // TCP without SYN, ICMP error without flow, ... of no known flow.
   conntrack_full,          // No room for another flow.
@@ -25,8 +25,10 @@ enum class DropReason : std::uint8_t {
   packet_too_big,          // Larger than the egress port's MTU.
   no_memory,               // Out of mbufs.
   tx_full,                 // The egress queue took no more.
+  fragment_overlap,        // Of a datagram in which fragments overlap, repeat or contradict.
+  fragments_full,          // No room to follow its datagram, or to wait for the first fragment.
 };
-inline constexpr std::size_t kDropReasons = 16;
+inline constexpr std::size_t kDropReasons = 18;
 
 /// "POLICY_DENIED" and so on.
 std::string_view to_string(DropReason reason);

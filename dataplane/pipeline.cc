@@ -12,6 +12,8 @@
 #include "classifier/lookup.h"
 #include "dataplane/conntrack.h"
 #include "dataplane/counters.h"
+#include "dataplane/fragments.h"
+#include "dataplane/packet/fragment.h"
 #include "dataplane/packet/headers.h"
 #include "dataplane/packet/parse.h"
 #include "dataplane/source_guard.h"
@@ -93,6 +95,7 @@ Outcome forwarded(const Packet& packet, Verdict verdict, bool is_reply) {
 struct Pipeline::State {
   explicit State(const PipelineOptions& options)
       : conntrack(options.conntrack, random_seed()),
+        fragments(random_seed(), options.fragments_held_max),
         guard(options.sources),
         loose(options.conntrack.tcp_loose),
         revalidates(options.conntrack.established == config::Conntrack::Established::revalidate) {}
@@ -107,6 +110,7 @@ struct Pipeline::State {
   void parse_all(std::span<const Frame> frames);
   void find_all(Burst& burst, std::size_t count);
   Outcome settle(const Burst& burst, Step& step);
+  Outcome settle_fragment(const Burst& burst, Step& step, const Frame& frame);
   Outcome settle_unknown(const Burst& burst, Step& step, Question question);
   Outcome settle_known(const Burst& burst, Step& step, Question question);
 
@@ -119,8 +123,10 @@ struct Pipeline::State {
              std::span<const Outcome> outcomes,
              std::span<std::uint64_t> rule_hits);
   void count_flows();
+  void count_released();
 
   Conntrack conntrack;
+  Fragments fragments;
   const SourceGuard guard;
   const bool loose;
   const bool revalidates;
@@ -141,6 +147,7 @@ void Pipeline::process(const Generation& generation,
   PORTCULLIS_CHECK(frames.size() <= limits::kBurstMax && outcomes.size() >= frames.size());
   State& state = *state_;
   State::Burst burst{.generation = generation, .now_ns = now_ns};
+  state.fragments.begin();
   StageTimer timer(state.counters.stage_cycles);
   state.parse_all(frames);
   timer.end(Stage::parse);
@@ -151,7 +158,9 @@ void Pipeline::process(const Generation& generation,
   timer.end(Stage::classify);
   // In order: a reply may follow the packet that began its flow in this very burst.
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    outcomes[i] = state.settle(burst, state.steps[i]);
+    Step& step = state.steps[i];
+    const bool part = step.packet.fragmented && step.packet.kind != Kind::drop;
+    outcomes[i] = part ? state.settle_fragment(burst, step, frames[i]) : state.settle(burst, step);
   }
   timer.end(Stage::settle);
   state.count(frames, outcomes.first(frames.size()), rule_hits);
@@ -159,8 +168,21 @@ void Pipeline::process(const Generation& generation,
 }
 
 void Pipeline::expire(std::uint64_t now_ns) noexcept {
+  state_->fragments.begin();
+  state_->fragments.expire(now_ns);
   state_->conntrack.expire(now_ns);
   state_->count_flows();
+  state_->count_released();
+}
+
+std::span<const Released> Pipeline::released() const noexcept {
+  return state_->fragments.released();
+}
+
+void Pipeline::release_all() noexcept {
+  state_->fragments.begin();
+  state_->fragments.release_all();
+  state_->count_released();
 }
 
 const Counters& Pipeline::counters() const noexcept {
@@ -301,6 +323,34 @@ Outcome Pipeline::State::settle(const Burst& burst, Step& step) {
   return outcome;
 }
 
+/// A first fragment is settled like a whole packet, and a later one like one more packet of the
+/// same flow: by the generation of now, and gone when the flow is.
+Outcome Pipeline::State::settle_fragment(const Burst& burst, Step& step, const Frame& frame) {
+  const std::span<const std::uint8_t> bytes(frame.data, frame.length);
+  const Fragment fragment = fragment_of(bytes, step.packet);
+  const DatagramKey key = datagram_of(bytes, step.packet, fragment);
+  const std::uint16_t l3_offset = step.packet.l3_offset;
+  const Fragments::Seen seen = fragments.see(key, frame.port, fragment, l3_offset, burst.now_ns);
+  if (seen.next == Fragments::Next::nothing) {
+    return seen.outcome;
+  }
+  if (seen.next == Fragments::Next::judge) {
+    const Outcome outcome = settle(burst, step);
+    fragments.decide(seen.datagram, step.packet, outcome, burst.now_ns);
+    return outcome;
+  }
+  step.packet = fragments.first(seen.datagram);
+  step.packet.event = Packet::Event::data;
+  step.packet.l3_offset = l3_offset;
+  if (step.packet.kind != Kind::stateless) {
+    step.hash = conntrack.hash(step.packet.tuple);
+    step.found = conntrack.find(step.packet.tuple, step.packet.answer, step.hash, burst.now_ns);
+  }
+  const Outcome outcome = settle(burst, step);
+  fragments.follow(seen.datagram, outcome);
+  return outcome;
+}
+
 /// A packet that stands for itself: stateless, of no known flow, or beginning one anew.
 Outcome Pipeline::State::settle_unknown(const Burst& burst, Step& step, Question question) {
   const Packet& packet = step.packet;
@@ -368,7 +418,7 @@ void Pipeline::State::count(std::span<const Frame> frames,
                             std::span<const Outcome> outcomes,
                             std::span<std::uint64_t> rule_hits) {
   std::uint64_t bytes = 0;
-  std::array<std::uint64_t, 3> actions{};
+  std::array<std::uint64_t, 4> actions{};
   std::uint64_t replies = 0;
   std::uint64_t judged = 0;
   for (std::size_t i = 0; i < frames.size(); ++i) {
@@ -390,9 +440,24 @@ void Pipeline::State::count(std::span<const Frame> frames,
   counters.forwarded.add(actions[static_cast<std::size_t>(Outcome::Action::forward)]);
   counters.dropped.add(actions[static_cast<std::size_t>(Outcome::Action::drop)]);
   counters.link.add(actions[static_cast<std::size_t>(Outcome::Action::link)]);
+  counters.held_ever.add(actions[static_cast<std::size_t>(Outcome::Action::hold)]);
   counters.replies.add(replies);
   counters.judged.add(judged);
   count_flows();
+  count_released();
+}
+
+/// A frame that was held is counted as forwarded or dropped when it goes.
+void Pipeline::State::count_released() {
+  for (const Released& one : fragments.released()) {
+    const bool forward = one.outcome.action == Outcome::Action::forward;
+    (forward ? counters.forwarded : counters.dropped).add();
+    if (!forward) {
+      counters.drops[static_cast<std::size_t>(one.outcome.reason)].add();
+    }
+    counters.replies.add(one.outcome.is_reply ? 1 : 0);
+  }
+  counters.held.set(fragments.held());
 }
 
 void Pipeline::State::count_flows() {

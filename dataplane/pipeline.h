@@ -10,14 +10,12 @@
 #include <vector>
 
 #include "base/ip.h"
-#include "classifier/verdict.h"
+#include "base/limits.h"
 #include "config/config.h"
-#include "dataplane/drop_reason.h"
 #include "dataplane/generation.h"
+#include "dataplane/outcome.h"
 
 namespace portcullis::dataplane {
-
-using PortIndex = std::uint16_t;
 
 /// A received frame. Owner: the caller; valid during process(). `data` starts at Ethernet.
 struct Frame {
@@ -29,21 +27,6 @@ struct Frame {
   std::uint32_t wire_length = 0;
 };
 
-/// What becomes of a frame.
-struct Outcome {
-  enum class Action : std::uint8_t {
-    forward,  // Allowed: the forwarder picks the port.
-    drop,
-    link,  // ARP, neighbour discovery and the like: the forwarder's business by its mode.
-  };
-  Action action = Action::drop;
-  DropReason reason = DropReason::invalid_header;
-  bool is_reply = false;        // Of a known flow, against its direction.
-  bool judged = false;          // `verdict` was looked up for this very packet (a new flow).
-  std::uint16_t l3_offset = 0;  // Of the IP header; 0 where there is none.
-  classifier::Verdict verdict;  // Of the flow; meaningless for `link` and malformed packets.
-};
-
 /// What a worker counts; read by the control thread with relaxed loads while it runs.
 struct Counters;
 
@@ -53,6 +36,8 @@ struct PipelineOptions {
   /// Per port, the only source addresses it may use (a pod's); an empty list allows any. Shorter
   /// than `ports`: the rest allow any.
   std::vector<std::vector<IpAddress>> sources;
+  /// Later fragments that may wait for their first one; from 1 to limits::kFragmentsHeldMax.
+  std::size_t fragments_held_max = limits::kFragmentsHeldMax;
 };
 
 class Pipeline {
@@ -73,8 +58,16 @@ class Pipeline {
                std::span<Outcome> outcomes,
                std::span<std::uint64_t> rule_hits) noexcept;
 
-  /// Ends timed-out flows, a bounded number a call; the worker calls it once per poll.
+  /// Ends timed-out flows and datagrams, a bounded number a call; the worker calls it once per
+  /// poll.
   void expire(std::uint64_t now_ns) noexcept;
+
+  /// Frames that were held and go now, each exactly once. To be asked after each process(),
+  /// expire() and release_all(), when the frames that were held in that call are in their slots:
+  /// the next call of any of them uses the slots again.
+  [[nodiscard]] std::span<const Released> released() const noexcept;
+  /// At the end: drops every frame that is still held.
+  void release_all() noexcept;
 
   [[nodiscard]] const Counters& counters() const noexcept;
 

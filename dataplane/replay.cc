@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/limits.h"
+#include "dataplane/packet/fragment.h"
 #include "dataplane/packet/parse.h"
 #include "dataplane/pcap.h"
 
@@ -41,10 +42,10 @@ FlowTuple original(const Packet& packet, const Outcome& outcome) {
 /// Counts packets by flow and fate.
 class Ledger {
  public:
-  void note(const Frame& frame, const Outcome& outcome) {
-    const Packet packet = parse({frame.data, frame.length}, frame.wire_length);
+  void note(const CapturedFrame& frame, const Outcome& outcome) {
+    const Packet packet = whole(frame.bytes, frame.wire_length);
     ReplayRecord record{.action = outcome.action, .reason = outcome.reason};
-    if (packet.kind == Kind::drop || packet.kind == Kind::link) {
+    if (packet.kind == Kind::drop || packet.kind == Kind::link || packet.kind == Kind::fragment) {
       ++records_[index_of(record)].packets;
       return;
     }
@@ -96,6 +97,21 @@ class Ledger {
     }
   };
 
+  /// A later fragment counts as what the first one of its datagram is, if that was there.
+  Packet whole(std::span<const std::uint8_t> frame, std::uint32_t wire_length) {
+    const Packet packet = parse(frame, wire_length);
+    if (!packet.fragmented || packet.kind == Kind::drop) {
+      return packet;
+    }
+    const DatagramKey key = datagram_of(frame, packet, fragment_of(frame, packet));
+    if (packet.kind != Kind::fragment) {
+      firsts_.insert_or_assign(key, packet);
+      return packet;
+    }
+    const auto first = firsts_.find(key);
+    return first != firsts_.end() ? first->second : packet;
+  }
+
   std::size_t index_of(const ReplayRecord& record) {
     const auto [at, is_new] = index_.try_emplace(key_of(record), records_.size());
     if (is_new) {
@@ -130,6 +146,7 @@ class Ledger {
             record.verdict.ingress.bits};
   }
 
+  std::map<DatagramKey, Packet> firsts_;
   std::map<Key, std::size_t> index_;
   std::vector<ReplayRecord> records_;
   std::unordered_set<FlowOfRecord, FlowHash> flows_;
@@ -184,6 +201,10 @@ class Replayer {
       if (!more || !*more || !burst_.takes(frame.time_ns)) {
         flush();
       }
+      if (!more || !*more) {
+        pipeline_.release_all();
+        let_go();
+      }
       if (!more) {
         return Failure(more.error());
       }
@@ -212,15 +233,30 @@ class Replayer {
     // Captures are not always in order; time in the pipeline never goes back.
     now_ns_ = std::max(now_ns_, captured.front().time_ns);
     pipeline_.expire(now_ns_);
+    let_go();
     pipeline_.process(generation_, now_ns_, burst_.frames(), outcomes_, hits_);
     for (std::size_t i = 0; i < captured.size(); ++i) {
-      ledger_.note(burst_.frames()[i], outcomes_[i]);
       settle(captured[i], outcomes_[i]);
     }
+    let_go();
     burst_.clear();
   }
 
+  /// Settles the fragments that need not wait any more.
+  void let_go() {
+    for (const Released& one : pipeline_.released()) {
+      const Kept& kept = kept_[one.slot];
+      settle({kept.time_ns, kept.wire_length, kept.bytes}, one.outcome);
+    }
+  }
+
   void settle(const CapturedFrame& frame, const Outcome& outcome) {
+    if (outcome.action == Action::hold) {
+      kept_[outcome.held_slot] = {
+          frame.time_ns, frame.wire_length, {frame.bytes.begin(), frame.bytes.end()}};
+      return;
+    }
+    ledger_.note(frame, outcome);
     ++result_.packets;
     if (outcome.action == Action::drop) {
       ++result_.dropped;
@@ -234,9 +270,17 @@ class Replayer {
     out_.write(frame);
   }
 
+  /// A fragment that waits for the first one of its datagram.
+  struct Kept {
+    std::uint64_t time_ns = 0;
+    std::uint32_t wire_length = 0;
+    std::vector<std::uint8_t> bytes;
+  };
+
   const Generation& generation_;
   Pipeline pipeline_;
   std::vector<std::uint64_t> hits_;
+  std::array<Kept, kHeldSlots> kept_;
   PcapWriter out_;
   std::optional<PcapWriter> dropped_;
   Burst burst_;

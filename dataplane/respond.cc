@@ -200,7 +200,8 @@ bool may_answer6(Frame ip, IcmpError error) {
   const std::size_t rest = ip.size() - wire::kIpv6Bytes;
   const UpperLayer upper =
       walk_extensions(ip[wire::kIpv6Next], {ip.data() + wire::kIpv6Bytes, rest, rest});
-  return upper.reason == DropReason::none && !is_icmp_error(upper.protocol, upper.payload);
+  return upper.reason == DropReason::none && !is_later_fragment(upper) &&
+         !is_icmp_error(upper.protocol, upper.payload);
 }
 
 /// The IP packet in a frame without padding; empty when it is too short to quote.

@@ -89,6 +89,7 @@ std::string verdict_of(const ReplayRecord& record) {
     case Outcome::Action::link:
       return "LINK";
     case Outcome::Action::drop:
+    case Outcome::Action::hold:  // Of no record: replay counts a frame when it goes.
       break;
   }
   return "DROPPED";

@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "dataplane/dpdk/port.h"
 #include "dataplane/dpdk/table_slot.h"
@@ -43,8 +44,12 @@ std::size_t frame_bytes_max(const config::Config& config) {
   return wire::kEthernetBytes + limits::kVlanTagsMax * wire::kVlanTagBytes + mtu;
 }
 
-PipelineOptions pipeline_options(const config::Config& config) {
-  PipelineOptions options{.conntrack = config.conntrack, .ports = config.ports.size()};
+/// `workers` share the buffers: fragments that wait may take an eighth of them.
+PipelineOptions pipeline_options(const config::Config& config, std::size_t workers) {
+  const std::size_t share = std::max<std::size_t>(config.eal.mbufs / 8 / workers, 1);
+  PipelineOptions options{.conntrack = config.conntrack,
+                          .ports = config.ports.size(),
+                          .fragments_held_max = std::min(share, limits::kFragmentsHeldMax)};
   for (const config::Port& port : config.ports) {
     // Only a pod's port is held to its addresses; on others `addresses` are our own.
     const bool pod = port.role == config::Port::Role::pod;
@@ -74,6 +79,7 @@ WorkerStatus status_of(const Worker& worker, std::uint32_t cpu) {
                       .packets = judged.packets.get(),
                       .forwarded = forwarded - std::min(lost, forwarded),
                       .dropped = judged.dropped.get() + lost,
+                      .held = judged.held.get(),
                       .flows = judged.flows.get(),
                       .revalidated = judged.revalidated.get(),
                       .busy = worker.busy()};
@@ -178,7 +184,7 @@ Result<void> Engine::State::make_workers(const config::Config& config) {
     }
     const WorkerSetup setup{.index = i,
                             .ports = shares[i],
-                            .pipeline = pipeline_options(config),
+                            .pipeline = pipeline_options(config, shares.size()),
                             .sleeps = config.eal.idle == config::Eal::Idle::sleep};
     workers.push_back(
         std::make_unique<Worker>(setup, *slot, ports, *pool, make_forwarder(config, ports)));

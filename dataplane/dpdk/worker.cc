@@ -81,6 +81,7 @@ void Worker::loop(F& forwarder) noexcept {
     }
     forwarder.tick(poll.now_ns, transmit_);
     pipeline_.expire(poll.now_ns);
+    let_go(poll.now_ns, forwarder);
     transmit_.flush();
     reader.quiescent();
     polls_.add();
@@ -91,6 +92,8 @@ void Worker::loop(F& forwarder) noexcept {
       rest(reader);
     }
   }
+  pipeline_.release_all();
+  let_go(clock.now_ns(), forwarder);
 }
 
 /// Receives and settles one burst of one port.
@@ -110,19 +113,44 @@ std::size_t Worker::serve(const Lane& lane, const Poll& poll, F& forwarder) noex
                         .bytes = {frames_[i].data, frames_[i].length},
                         .port = lane.port,
                         .l3_offset = outcomes_[i].l3_offset};
-    switch (outcomes_[i].action) {
-      case Outcome::Action::forward:
-        forwarder.forward(parcel, poll.now_ns, transmit_);
-        break;
-      case Outcome::Action::link:
-        forwarder.link(parcel, poll.now_ns, transmit_);
-        break;
-      case Outcome::Action::drop:
-        Transmit::consume(parcel.packet);  // The pipeline has counted it.
-        break;
-    }
+    settle(parcel, outcomes_[i], poll.now_ns, forwarder);
   }
+  let_go(poll.now_ns, forwarder);
   return count;
+}
+
+template <Forwarder F>
+void Worker::settle(const Parcel& parcel,
+                    const Outcome& outcome,
+                    std::uint64_t now_ns,
+                    F& forwarder) noexcept {
+  switch (outcome.action) {
+    case Outcome::Action::forward:
+      forwarder.forward(parcel, now_ns, transmit_);
+      break;
+    case Outcome::Action::link:
+      forwarder.link(parcel, now_ns, transmit_);
+      break;
+    case Outcome::Action::drop:
+      Transmit::consume(parcel.packet);  // The pipeline has counted it.
+      break;
+    case Outcome::Action::hold:
+      kept_[outcome.held_slot] = {parcel.packet, parcel.port};
+      break;
+  }
+}
+
+/// Settles the fragments that need not wait any more.
+template <Forwarder F>
+void Worker::let_go(std::uint64_t now_ns, F& forwarder) noexcept {
+  for (const Released& one : pipeline_.released()) {
+    const auto [packet, port] = std::exchange(kept_[one.slot], {});
+    const Parcel parcel{.packet = packet,
+                        .bytes = {rte_pktmbuf_mtod(packet, std::uint8_t*), packet->data_len},
+                        .port = port,
+                        .l3_offset = one.outcome.l3_offset};
+    settle(parcel, one.outcome, now_ns, forwarder);
+  }
 }
 
 /// One burst into packets_ and frames_, without what is not for us; each packet in one piece.

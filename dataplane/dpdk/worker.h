@@ -53,12 +53,24 @@ class Worker {
     PortIndex port = 0;
     std::uint16_t device = 0;
   };
+  /// A fragment that waits for the first one of its datagram.
+  struct Kept {
+    rte_mbuf* packet = nullptr;
+    PortIndex port = 0;
+  };
   struct Poll;  // What one turn of the loop has at hand.
 
   template <Forwarder F>
   void loop(F& forwarder) noexcept;
   template <Forwarder F>
   std::size_t serve(const Lane& lane, const Poll& poll, F& forwarder) noexcept;
+  template <Forwarder F>
+  void settle(const Parcel& parcel,
+              const Outcome& outcome,
+              std::uint64_t now_ns,
+              F& forwarder) noexcept;
+  template <Forwarder F>
+  void let_go(std::uint64_t now_ns, F& forwarder) noexcept;
   template <Forwarder F>
   std::size_t receive(const Lane& lane, const F& forwarder) noexcept;
   void rest(TableSlot::Reader& reader) noexcept;
@@ -74,6 +86,7 @@ class Worker {
   std::array<rte_mbuf*, limits::kBurstMax> packets_{};
   std::array<Frame, limits::kBurstMax> frames_;
   std::array<Outcome, limits::kBurstMax> outcomes_;
+  std::array<Kept, kHeldSlots> kept_{};
   std::uint32_t empty_polls_ = 0;  // In a row.
   Counter polls_;
   Counter busy_polls_;

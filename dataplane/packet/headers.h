@@ -50,6 +50,7 @@ inline constexpr std::uint16_t kArpReply = 2;
 // |
 inline constexpr std::size_t kIpv4Bytes = 20;
 inline constexpr std::size_t kIpv4Total = 2;
+inline constexpr std::size_t kIpv4Id = 4;
 inline constexpr std::size_t kIpv4Fragment = 6;
 inline constexpr std::size_t kIpv4Ttl = 8;
 inline constexpr std::size_t kIpv4Protocol = 9;
@@ -58,6 +59,8 @@ inline constexpr std::size_t kIpv4Src = 12;
 inline constexpr std::size_t kIpv4Dst = 16;
 inline constexpr std::uint16_t kIpv4MoreFragments = 0x2000;
 inline constexpr std::uint16_t kIpv4OffsetMask = 0x1fff;
+/// Offsets count in units of this, so every fragment but the last is a multiple of it.
+inline constexpr std::size_t kFragmentUnit = 8;
 inline constexpr std::uint8_t kOptionEnd = 0;
 inline constexpr std::uint8_t kOptionNop = 1;
 inline constexpr std::uint8_t kOptionLooseRoute = 131;
@@ -70,6 +73,14 @@ inline constexpr std::size_t kIpv6Next = 6;
 inline constexpr std::size_t kIpv6HopLimit = 7;
 inline constexpr std::size_t kIpv6Src = 8;
 inline constexpr std::size_t kIpv6Dst = 24;
+
+// IPv6 Fragment header: | next 1 | reserved 1 | offset 13 bits, reserved 2 bits, more 1 bit | id 4
+// |
+inline constexpr std::size_t kFragmentBytes = 8;
+inline constexpr std::size_t kFragmentOffset = 2;
+inline constexpr std::size_t kFragmentId = 4;
+inline constexpr std::uint16_t kFragmentOffsetMask = 0xfff8;
+inline constexpr std::uint16_t kFragmentMore = 1;
 
 // Next headers that are extensions, and those that no host may follow blindly.
 inline constexpr std::uint8_t kNextHopByHop = 0;

@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "dataplane/packet/checksum.h"
+#include "dataplane/packet/fragment.h"
 #include "dataplane/packet/headers.h"
 #include "dataplane/packet/transport.h"
 
@@ -93,6 +94,20 @@ DropReason finish_ipv4(Payload payload, bool is_link_local, Packet& packet) {
   return none;
 }
 
+/// Fragments are never the link's business: hosts that join groups have no need of them.
+DropReason finish_fragment4(const std::uint8_t* ip, Payload payload, Packet& packet) {
+  const Fragment fragment = read_fragment4(ip);
+  if (!fragment.well_formed) {
+    return invalid_header;
+  }
+  packet.fragmented = true;
+  if (!fragment.is_first()) {
+    packet.kind = Kind::fragment;
+    return v4_of(packet.source) == 0 ? invalid_source : none;
+  }
+  return finish_ipv4(payload, false, packet);
+}
+
 DropReason parse_ipv4(Bytes ip, Packet& packet) {
   if (ip.captured < wire::kIpv4Bytes || ip.data[0] >> 4U != 4) {
     return invalid_header;
@@ -119,10 +134,10 @@ DropReason parse_ipv4(Bytes ip, Packet& packet) {
     return reason;
   }
   constexpr std::uint32_t kFragmentBits = wire::kIpv4MoreFragments | wire::kIpv4OffsetMask;
-  if ((wire::load16(ip.data + wire::kIpv4Fragment) & kFragmentBits) != 0) {
-    return fragment;
-  }
   const Payload payload{ip.data + header, std::min(ip.captured, total) - header, total - header};
+  if ((wire::load16(ip.data + wire::kIpv4Fragment) & kFragmentBits) != 0) [[unlikely]] {
+    return finish_fragment4(ip.data, payload, packet);
+  }
   return finish_ipv4(payload, ip.data[wire::kIpv4Ttl] == 1, packet);
 }
 
@@ -208,6 +223,21 @@ DropReason finish_ipv6(Payload payload, std::uint8_t hop_limit, Packet& packet) 
   return reason;
 }
 
+/// `upper` has a Fragment header, which neighbour discovery may not have (RFC 6980).
+DropReason finish_fragment6(const UpperLayer& upper, const std::uint8_t* ip, Packet& packet) {
+  const Fragment fragment = read_fragment6(ip, upper.fragment);
+  if (!fragment.well_formed) {
+    return invalid_header;
+  }
+  packet.fragmented = !fragment.is_whole();
+  if (!fragment.is_first()) {
+    packet.kind = Kind::fragment;
+    return is_unspecified6(packet.source) ? invalid_source : none;
+  }
+  const DropReason reason = finish_ipv6(upper.payload, ip[wire::kIpv6HopLimit], packet);
+  return reason == none && packet.kind == Kind::link ? invalid_header : reason;
+}
+
 DropReason parse_ipv6(Bytes ip, Packet& packet) {
   if (ip.captured < wire::kIpv6Bytes || ip.data[0] >> 4U != 6) {
     return invalid_header;
@@ -232,6 +262,9 @@ DropReason parse_ipv6(Bytes ip, Packet& packet) {
     return upper.reason;
   }
   packet.tuple.protocol = upper.protocol;
+  if (upper.fragment != nullptr) [[unlikely]] {
+    return finish_fragment6(upper, ip.data, packet);
+  }
   return finish_ipv6(upper.payload, ip.data[wire::kIpv6HopLimit], packet);
 }
 

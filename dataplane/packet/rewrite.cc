@@ -77,6 +77,10 @@ bool turn_echo_around(std::span<std::uint8_t> frame, std::size_t l3_offset) noex
   if (protocol != (v4 ? classifier::kProtocolIcmp : classifier::kProtocolIcmpv6)) {
     return false;
   }
+  constexpr std::uint16_t kFragmentBits = wire::kIpv4MoreFragments | wire::kIpv4OffsetMask;
+  if (v4 && (wire::load16(ip + wire::kIpv4Fragment) & kFragmentBits) != 0) {
+    return false;  // In later ones there is no ICMP header to turn.
+  }
   std::uint8_t* icmp = ip + (v4 ? (ip[0] & 0x0fU) * 4U : wire::kIpv6Bytes);
   if (icmp[0] != (v4 ? wire::kIcmpEcho : wire::kIcmpv6Echo)) {
     return false;

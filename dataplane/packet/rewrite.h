@@ -24,7 +24,7 @@ void decrement_hop_limit(std::span<std::uint8_t> frame, std::size_t l3_offset) n
 void set_macs(std::span<std::uint8_t> frame, const MacAddress& to, const MacAddress& from) noexcept;
 
 /// Turns an ICMP or ICMPv6 echo request into its reply, in place: addresses and MACs change sides.
-/// False, and nothing changed, when the packet is anything else.
+/// False, and nothing changed, when the packet is anything else, a fragment included.
 bool turn_echo_around(std::span<std::uint8_t> frame, std::size_t l3_offset) noexcept;
 
 }  // namespace portcullis::dataplane

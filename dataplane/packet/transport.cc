@@ -72,7 +72,8 @@ DropReason read_udp(Payload payload, Packet& packet) {
     return invalid_header;
   }
   const std::size_t length = wire::load16(payload.data + wire::kUdpLength);
-  if (length < wire::kUdpBytes || length > payload.length) {
+  // Of a datagram in fragments only a part is here.
+  if (length < wire::kUdpBytes || (length > payload.length && !packet.fragmented)) {
     return invalid_header;
   }
   read_ports(payload.data, packet.tuple);
@@ -102,7 +103,8 @@ DropReason read_sctp(Payload payload, Packet& packet) {
   }
   const std::uint8_t* chunk = payload.data + wire::kSctpBytes;
   const std::size_t chunk_bytes = wire::load16(chunk + 2);
-  if (chunk_bytes < wire::kSctpChunkBytes || chunk_bytes > payload.length - wire::kSctpBytes) {
+  const bool whole = chunk_bytes <= payload.length - wire::kSctpBytes;
+  if (chunk_bytes < wire::kSctpChunkBytes || (!whole && !packet.fragmented)) {
     return invalid_header;
   }
   read_ports(payload.data, packet.tuple);
@@ -181,7 +183,7 @@ DropReason read_quoted_ip(Payload quote, FlowTuple& tuple, Payload& payload) {
       walk_extensions(quote.data[wire::kIpv6Next], behind(quote, wire::kIpv6Bytes));
   tuple.protocol = upper.protocol;
   payload = upper.payload;
-  return upper.reason == none ? none : not_a_new_flow;
+  return upper.reason == none && !is_later_fragment(upper) ? none : not_a_new_flow;
 }
 
 /// An error is about the flow it quotes, and goes to the one who sent the quoted packet. Eight
@@ -250,7 +252,13 @@ DropReason read_icmp(Payload payload, Packet& packet) {
 
 }  // namespace
 
+bool is_later_fragment(const UpperLayer& upper) noexcept {
+  return upper.fragment != nullptr &&
+         (wire::load16(upper.fragment + wire::kFragmentOffset) & wire::kFragmentOffsetMask) != 0;
+}
+
 UpperLayer walk_extensions(std::uint8_t next, Payload payload) noexcept {
+  const std::uint8_t* fragment = nullptr;
   for (unsigned walked = 0; walked <= limits::kIpv6ExtensionsMax; ++walked) {
     std::size_t unit = 8;
     std::size_t extra = 1;
@@ -268,17 +276,33 @@ UpperLayer walk_extensions(std::uint8_t next, Payload payload) noexcept {
         extra = 2;
         break;
       case wire::kNextFragment:
-        return {.reason = fragment};
+        if (fragment != nullptr) {
+          return {.reason = invalid_ipv6_extension};  // A fragment of a fragment.
+        }
+        break;
       case wire::kNextMobility:
       case wire::kNextHostIdentity:
       case wire::kNextShim6:
         return {.reason = invalid_ipv6_extension};
       default:
-        return {.reason = none, .protocol = next, .payload = payload};
+        return {.reason = none, .protocol = next, .payload = payload, .fragment = fragment};
     }
     // Every extension header is at least eight bytes long.
     if (payload.captured < 8) {
       return {.reason = invalid_ipv6_extension};
+    }
+    if (next == wire::kNextFragment) {
+      fragment = payload.data;
+      const UpperLayer upper{.reason = none,
+                             .protocol = fragment[0],
+                             .payload = behind(payload, wire::kFragmentBytes),
+                             .fragment = fragment};
+      if (is_later_fragment(upper)) {
+        return upper;  // What follows are bytes from the middle of something.
+      }
+      next = upper.protocol;
+      payload = upper.payload;
+      continue;
     }
     const std::size_t bytes = (payload.data[1] + extra) * unit;
     const bool routes_on = next == wire::kNextRouting && payload.data[3] != 0;

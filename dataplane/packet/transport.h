@@ -23,14 +23,20 @@ struct UpperLayer {
   DropReason reason = DropReason::none;  // Else the chain is not to be followed.
   std::uint8_t protocol = 0;
   Payload payload;
+  const std::uint8_t* fragment = nullptr;  // The Fragment header, if there is one.
 };
 
-/// Walks at most limits::kIpv6ExtensionsMax headers. `payload` begins behind the fixed header.
+/// True where a Fragment header says that this is not the beginning.
+bool is_later_fragment(const UpperLayer& upper) noexcept;
+
+/// Walks at most limits::kIpv6ExtensionsMax headers. `payload` begins behind the fixed header. In a
+/// later fragment the walk ends behind the Fragment header, whose next header is then `protocol`.
 UpperLayer walk_extensions(std::uint8_t next, Payload payload) noexcept;
 
 /// Completes kind, event, ports, icmp and flags of a packet whose addresses, family and protocol
-/// are known. REQUIRES: packet.tuple has them.
-/// Errors: the reason to drop; DropReason::none where the packet is now whole.
+/// are known. REQUIRES: packet.tuple has them; a packet that is a fragment is the first one of its
+/// datagram, and packet.fragmented is set. A transport header that does not fit into it is an
+/// error. Errors: the reason to drop; DropReason::none where the packet is now whole.
 DropReason read_transport(Payload payload, Packet& packet) noexcept;
 
 }  // namespace portcullis::dataplane

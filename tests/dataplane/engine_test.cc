@@ -128,6 +128,29 @@ TEST_F(EngineOnAWire, DropsAndCountsWhatIsDenied) {
   EXPECT_TRUE(left_->take().empty());
 }
 
+TEST_F(EngineOnAWire, PassesFragmentsBehindTheFirstOne) {
+  const auto parts = test::cut(test::udp_frame(kAllowed, Bytes(100, 7)), 48, 1);
+  ASSERT_TRUE(left_->put(parts[2]));
+  ASSERT_TRUE(counted(1));
+  EXPECT_EQ(worker().held, 1U);
+  ASSERT_TRUE(left_->put(parts[0]));
+  EXPECT_EQ(right_->wait(), parts[0]);
+  EXPECT_EQ(right_->wait(), parts[2]);
+  ASSERT_TRUE(left_->put(parts[1]));
+  EXPECT_EQ(right_->wait(), parts[1]);
+  const auto denied = test::cut(test::udp_frame(kDenied, Bytes(100, 7)), 48, 2);
+  ASSERT_TRUE(left_->put(denied[1]));
+  ASSERT_TRUE(left_->put(denied[0]));
+  ASSERT_TRUE(counted(5));
+  EXPECT_EQ(worker().forwarded, 3U);
+  EXPECT_EQ(drops(DropReason::policy_denied), 2U);
+  EXPECT_EQ(worker().held, 0U);
+  // One that waits when all ends goes back to the pool.
+  ASSERT_TRUE(left_->put(test::cut(test::udp_frame(kAllowed, Bytes(100, 7)), 48, 3)[1]));
+  ASSERT_TRUE(counted(6));
+  EXPECT_EQ(worker().held, 1U);
+}
+
 TEST_F(EngineOnAWire, LetsHostsFindEachOther) {
   const Bytes request = test::arp_frame(1, "10.0.0.1", "10.0.0.2");
   const Bytes solicitation = test::nd_frame(135, "fd00::1", "ff02::1:ff00:2", "fd00::2");

@@ -226,6 +226,29 @@ TEST_F(ForwardNodeOnRings, RoutesBetweenPods) {
   EXPECT_EQ(worker().dropped, 0U);
 }
 
+TEST_F(ForwardNodeOnRings, RoutesFragmentsBehindTheFirstOne) {
+  resolve_all();
+  for (const Ends& ends : {kPodToPod, kPodToPod6}) {
+    const auto parts = test::cut(test::udp_frame(ends, Bytes(100, 1)), 48, 1);
+    for (const std::size_t i : {1, 0, 2}) {
+      a_->put(to_router(parts[i]));
+    }
+    std::vector<Bytes> rest;  // Behind their Ethernet and IPv4 headers, or as much of IPv6.
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const auto got = b_->wait(is_packet);
+      ASSERT_TRUE(got.has_value());
+      EXPECT_EQ(hop_limit(*got, 14), 63);
+      EXPECT_EQ(parse(*got).kind, i == 0 ? Packet::Kind::flow : Packet::Kind::fragment);
+      rest.emplace_back(got->begin() + 34, got->end());
+    }
+    for (const Bytes& part : parts) {
+      EXPECT_EQ(std::ranges::count(rest, Bytes(part.begin() + 34, part.end())), 1);
+    }
+  }
+  EXPECT_EQ(worker().forwarded, 6U);
+  EXPECT_EQ(worker().dropped, 0U);
+}
+
 TEST_F(ForwardNodeOnRings, SendsTheWorldToTheGatewayAndLocalsToThemselves) {
   resolve_all();
   a_->put(to_router(test::udp_frame({"10.0.0.1", "8.8.8.8", 40'000, 53})));

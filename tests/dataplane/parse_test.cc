@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "dataplane/packet/fragment.h"
 #include "dataplane/packet/headers.h"
 #include "tests/support/packet.h"
 
@@ -258,8 +259,6 @@ TEST(Parse, RefusesWrongIpv4Headers) {
   EXPECT_EQ(spoilt(3, 200, true), DropReason::invalid_header);    // Total longer than the frame.
   EXPECT_EQ(spoilt(3, 19, true), DropReason::invalid_header);     // Total shorter than the header.
   EXPECT_EQ(spoilt(8, 63, false), DropReason::invalid_header);    // Checksum.
-  EXPECT_EQ(spoilt(6, 0x20, true), DropReason::fragment);         // More fragments.
-  EXPECT_EQ(spoilt(7, 0x01, true), DropReason::fragment);         // A later fragment.
 }
 
 TEST(Parse, RefusesSourceRoutes) {
@@ -307,12 +306,130 @@ TEST(Parse, WalksIpv6Extensions) {
       Kind::flow);
 }
 
-TEST(Parse, RefusesIpv6FragmentsEvenAtomicOnes) {
-  for (const Bytes& header : {Bytes{0, 0, 0, 0, 0, 0, 0, 1},     // Atomic.
-                              Bytes{0, 0, 0, 1, 0, 0, 0, 1},     // First.
-                              Bytes{0, 0, 0, 8, 0, 0, 0, 1}}) {  // Last.
-    EXPECT_EQ(reason_of(test::tcp_frame(kWeb6, test::kSyn, {.extensions = {{44, header}}})),
-              DropReason::fragment);
+TEST(Parse, ReadsFirstFragmentsLikeWholePackets) {
+  const Bytes body(100, 7);
+  for (const Around& around : {Around{}, Around{.vlan_types = {0x88a8, 0x8100}}}) {
+    for (const Ends& ends : {kWeb4, kWeb6}) {
+      const auto parts = test::cut(test::udp_frame(ends, body, around), 48, 0x1234);
+      ASSERT_EQ(parts.size(), 3U);
+      const Packet first = parse(parts[0]);
+      EXPECT_EQ(first.kind, Kind::flow) << to_string(first.reason);
+      EXPECT_TRUE(first.fragmented);
+      EXPECT_EQ(first.tuple.dst_port, ends.dst_port);
+      const DatagramKey key = datagram_of(parts[0], first, fragment_of(parts[0], first));
+      for (std::size_t i = 0; i < parts.size(); ++i) {
+        const Packet packet = parse(parts[i]);
+        EXPECT_EQ(packet.kind, i == 0 ? Kind::flow : Kind::fragment) << to_string(packet.reason);
+        EXPECT_EQ(packet.source, first.source);
+        const Fragment fragment = fragment_of(parts[i], packet);
+        EXPECT_EQ(fragment.id, 0x1234U);
+        EXPECT_EQ(fragment.begin, 48 * i);
+        EXPECT_EQ(fragment.end, i == 2 ? 108U : 48 * (i + 1));
+        EXPECT_EQ(fragment.more, i < 2);
+        EXPECT_EQ(datagram_of(parts[i], packet, fragment), key);
+      }
+    }
+  }
+  EXPECT_FALSE(parse(test::udp_frame(kWeb4, body)).fragmented);
+}
+
+TEST(Parse, ReadsEachProtocolInItsFirstFragment) {
+  for (const Ends& ends : {kWeb4, kWeb6}) {
+    const Bytes ping = test::icmp_frame(
+        ends, {.type = std::uint8_t(ends.src == kWeb4.src ? 8 : 128), .body = Bytes(64, 1)});
+    EXPECT_EQ(parse(test::cut(ping, 8, 1)[0]).kind, Kind::flow);
+    EXPECT_EQ(parse(test::cut(ping, 8, 1)[1]).kind, Kind::fragment);
+    Bytes chunk = test::sctp_frame(ends, wire::kSctpInit);
+    wire::store16(&chunk[chunk.size() - 2], 400);  // Its first chunk goes on in later fragments.
+    EXPECT_EQ(reason_of(chunk), DropReason::invalid_header);
+    chunk.resize(chunk.size() + 396, 0);
+    Bytes whole = test::ip_frame(
+        ends, 132, Bytes(chunk.end() - 412, chunk.end()));  // With the length of all.
+    EXPECT_EQ(parse(test::cut(whole, 16, 1)[0]).event, Packet::Event::begin);
+  }
+}
+
+TEST(Parse, RefusesFirstFragmentsWithoutTheirTransportHeader) {
+  const Bytes whole4 =
+      test::ip_frame(kWeb4, 6, {0x9c, 0x40, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x80, 2, 0, 0, 0,
+                                0,    0,    0, 1,  1, 1, 1, 1, 1, 1, 1, 1, 1,    1, 1, 9, 9});
+  ASSERT_EQ(parse(whole4).kind, Kind::flow);
+  EXPECT_EQ(reason_of(test::cut(whole4, 8, 1)[0]), DropReason::invalid_header);
+  EXPECT_EQ(reason_of(test::cut(whole4, 16, 1)[0]), DropReason::invalid_header);
+  EXPECT_EQ(reason_of(test::cut(whole4, 24, 1)[0]), DropReason::invalid_header) << "its options";
+  EXPECT_EQ(parse(test::cut(whole4, 32, 1)[0]).kind, Kind::flow);
+  const Bytes sctp = test::sctp_frame(kWeb6, wire::kSctpInit);
+  EXPECT_EQ(reason_of(test::cut(sctp, 8, 1)[0]), DropReason::invalid_header);
+  // RFC 7112: the whole chain of headers.
+  const Bytes chain = test::udp_frame(kWeb6, Bytes(9, 0), {.extensions = {{60, Bytes(16, 0)}}});
+  Bytes options = chain;
+  options[kIp + wire::kIpv6Bytes + 1] = 1;  // Two units long.
+  EXPECT_EQ(reason_of(test::cut(options, 8, 1)[0]), DropReason::invalid_ipv6_extension);
+  EXPECT_EQ(reason_of(test::cut(options, 16, 1)[0]), DropReason::invalid_header);
+  EXPECT_EQ(parse(test::cut(options, 24, 1)[0]).kind, Kind::flow);
+}
+
+TEST(Parse, RefusesFragmentsThatCannotBe) {
+  const auto fragment4 = [](std::uint32_t bits, std::size_t bytes) {
+    Bytes frame = test::ip_frame(kWeb4, 47, Bytes(bytes, 0));
+    wire::store16(&frame[kIp + wire::kIpv4Fragment], bits);
+    test::mend_ipv4(frame);
+    return parse(frame).reason;
+  };
+  const auto fragment6 = [](std::uint32_t bits, std::size_t bytes) {
+    Bytes header(8, 0);
+    wire::store16(&header[2], bits);
+    return parse(test::ip_frame(kWeb6, 47, Bytes(bytes, 0), {.extensions = {{44, header}}})).reason;
+  };
+  for (const bool v4 : {true, false}) {
+    const auto of = [&](std::size_t offset, bool more, std::size_t bytes) {
+      return v4 ? fragment4(static_cast<std::uint32_t>(offset / 8 | (more ? 0x2000U : 0U)), bytes)
+                : fragment6(static_cast<std::uint32_t>(offset | (more ? 1U : 0U)), bytes);
+    };
+    const std::size_t most = v4 ? 65'515 : 65'535;
+    EXPECT_EQ(of(0, true, 16), DropReason::none);
+    EXPECT_EQ(of(8, true, 16), DropReason::none);
+    EXPECT_EQ(of(8, false, 15), DropReason::none);
+    EXPECT_EQ(of(0, true, 15), DropReason::invalid_header);
+    EXPECT_EQ(of(8, true, 15), DropReason::invalid_header);
+    EXPECT_EQ(of(0, true, 0), DropReason::invalid_header);
+    EXPECT_EQ(of(8, false, 0), DropReason::invalid_header);
+    EXPECT_EQ(of(65'504, false, most - 65'504), DropReason::none);
+    EXPECT_EQ(of(65'504, false, most - 65'503), DropReason::invalid_header);
+    EXPECT_EQ(of(65'528, true, 8), DropReason::invalid_header);
+  }
+}
+
+TEST(Parse, TakesAnIpv6FragmentThatIsAllForAWholePacket) {
+  const auto with = [](std::vector<std::pair<std::uint8_t, Bytes>> extensions) {
+    return test::tcp_frame(kWeb6, test::kSyn, {.extensions = std::move(extensions)});
+  };
+  const Packet packet = parse(with({{44, {0, 0, 0, 0, 0, 0, 0, 1}}}));
+  EXPECT_EQ(packet.kind, Kind::flow);
+  EXPECT_FALSE(packet.fragmented);
+  EXPECT_EQ(packet.tuple.dst_port, 80);
+  // The reserved second byte is no length.
+  EXPECT_EQ(parse(with({{44, {0, 200, 0, 0, 0, 0, 0, 1}}})).kind, Kind::flow);
+  const Bytes atomic(8, 0);
+  EXPECT_EQ(reason_of(with({{44, atomic}, {44, atomic}})), DropReason::invalid_ipv6_extension);
+  EXPECT_EQ(reason_of(with({{44, atomic}, {0, atomic}})), DropReason::invalid_ipv6_extension);
+}
+
+TEST(Parse, RefusesNeighbourDiscoveryWithAFragmentHeader) {
+  const Bytes whole = test::nd_frame(135, "fe80::1", "ff02::1:ff00:2", "2001:db8::2");
+  ASSERT_EQ(parse(whole).kind, Kind::link);
+  EXPECT_EQ(reason_of(test::cut(whole, 400, 1)[0]), DropReason::invalid_header);
+  EXPECT_EQ(reason_of(test::cut(whole, 24, 1)[0]), DropReason::invalid_header);
+}
+
+TEST(Parse, FindsTheFlowThatAQuotedFirstFragmentBelongsTo) {
+  for (const Ends& ends : {kWeb4, kWeb6}) {
+    const auto parts = test::cut(test::udp_frame(ends, Bytes(100, 7)), 48, 9);
+    const Packet first = parse(test::unreachable_frame(turned(ends), parts[0], 80));
+    ASSERT_EQ(first.kind, Kind::related) << to_string(first.reason);
+    EXPECT_EQ(first.tuple, parse(parts[0]).tuple);
+    EXPECT_EQ(reason_of(test::unreachable_frame(turned(ends), parts[1], 80)),
+              DropReason::not_a_new_flow);
   }
 }
 

@@ -162,6 +162,42 @@ TEST_F(Replay, CountsWhatFollowsADenialForTheDeniedFlow) {
   EXPECT_EQ(result->records[1].dst_port, 0);
 }
 
+TEST_F(Replay, CountsFragmentsForTheFlowTheyBelongTo) {
+  const auto fragments = [](const Ends& ends, std::uint32_t id) {
+    Bytes syn = test::tcp_frame(ends, test::kSyn);
+    const Bytes segment(syn.end() - 20, syn.end());
+    Bytes payload = segment;
+    payload.resize(120, 1);
+    return test::cut(test::ip_frame(ends, classifier::kProtocolTcp, payload), 40, id);
+  };
+  const auto web = fragments(kWeb, 1);
+  const auto ssh = fragments(kSsh, 2);
+  capture({{kSecond, web[2]},
+           {kSecond + 5'000'000, web[0]},
+           {kSecond + 6'000'000, web[1]},
+           {kSecond + 7'000'000, ssh[1]},
+           {kSecond + 8'000'000, ssh[0]},
+           {2 * kSecond, fragments(kWeb6, 3)[1]}});
+  const auto result = run();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->packets, 6U);
+  EXPECT_EQ(result->forwarded, 3U);
+  EXPECT_EQ(result->drops[static_cast<std::size_t>(DropReason::policy_denied)], 2U);
+  EXPECT_EQ(result->drops[static_cast<std::size_t>(DropReason::first_fragment_missing)], 1U);
+  const std::vector<Timed> out = read("out.pcap");
+  ASSERT_EQ(out.size(), 3U);
+  EXPECT_EQ(out[0].bytes, web[0]) << "the first one leaves first";
+  EXPECT_EQ(out[1].bytes, web[2]);
+  EXPECT_EQ(out[1].time_ns, kSecond) << "with its own time";
+  ASSERT_EQ(result->records.size(), 3U);
+  EXPECT_EQ(result->records[0].dst_port, 80);
+  EXPECT_EQ(result->records[0].packets, 3U);
+  EXPECT_EQ(result->records[0].flows, 1U);
+  EXPECT_EQ(result->records[1].dst_port, 22);
+  EXPECT_EQ(result->records[1].packets, 2U);
+  EXPECT_FALSE(result->records[2].has_addresses);
+}
+
 TEST_F(Replay, TakesTheTimesOfTheCaptureForItsClock) {
   const Bytes ack = test::tcp_frame(turned(kWeb), test::kSyn | test::kAck);
   capture({{kSecond, test::tcp_frame(kWeb, test::kSyn)},

@@ -233,7 +233,10 @@ TEST(IcmpError, IsNeverSentWhereTheRfcsForbidIt) {
   for (const Bytes& frame : silent4) {
     EXPECT_TRUE(error_about(frame, IcmpError::time_exceeded, "10.0.0.9").empty());
   }
-  const std::vector<Bytes> silent6{test::unreachable_frame(turned(six), test::udp_frame(six, {1})),
+  const auto parts = test::cut(test::udp_frame(six, Bytes(64, 1)), 40, 1);
+  EXPECT_FALSE(error_about(parts[0], IcmpError::time_exceeded, "2001:db8::9").empty());
+  const std::vector<Bytes> silent6{parts[1],
+                                   test::unreachable_frame(turned(six), test::udp_frame(six, {1})),
                                    test::udp_frame({"2001:db8::1", "ff02::1", 5, 6}, {1}),
                                    test::udp_frame({"::", "2001:db8::1", 5, 6}, {1}),
                                    test::udp_frame({"ff02::1", "2001:db8::1", 5, 6}, {1}),

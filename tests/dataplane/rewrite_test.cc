@@ -55,10 +55,13 @@ TEST(Rewrite, TurnsAnEchoAround) {
 }
 
 TEST(Rewrite, LeavesOtherPacketsAlone) {
-  for (const Bytes& other : {test::udp_frame(kEnds),
-                             test::udp_frame(kEnds6),
-                             test::ping_frame(kEnds, true, 1),
-                             test::icmp_frame(kEnds, {.type = 13})}) {
+  for (const Bytes& other :
+       {test::udp_frame(kEnds),
+        test::udp_frame(kEnds6),
+        test::ping_frame(kEnds, true, 1),
+        test::cut(test::icmp_frame(kEnds, {.type = 8, .body = Bytes(64)}), 48, 1)[0],
+        test::cut(test::icmp_frame(kEnds, {.type = 8, .body = Bytes(64, 8)}), 48, 1)[1],
+        test::icmp_frame(kEnds, {.type = 13})}) {
     Bytes frame = other;
     EXPECT_FALSE(turn_echo_around(frame, 14));
     EXPECT_EQ(frame, other);

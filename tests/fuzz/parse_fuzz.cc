@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/ip.h"
 #include "dataplane/packet/checksum.h"
+#include "dataplane/packet/fragment.h"
 #include "dataplane/packet/headers.h"
 #include "dataplane/packet/parse.h"
 #include "dataplane/respond.h"
@@ -29,12 +30,23 @@ void check_error(std::span<const std::uint8_t> frame, const Packet& packet) {
   const std::size_t length =
       icmp_error(frame, packet.l3_offset, IcmpError::admin_prohibited, source, out);
   PORTCULLIS_CHECK(length == 0 || (length >= kFrameBytesMin && length <= out.size()));
+  PORTCULLIS_CHECK(length == 0 || packet.kind != Packet::Kind::fragment);
   if (length == 0 || packet.kind != Packet::Kind::flow || frame.size() > kWholeQuoteMax) {
     return;
   }
   const Packet error = parse(std::span(out).first(length));
   PORTCULLIS_CHECK(error.kind == Packet::Kind::related);
   PORTCULLIS_CHECK(error.tuple == packet.tuple && error.answer == packet.answer);
+}
+
+/// A fragment has a place in its datagram, a later one no transport header to answer about.
+void check_fragment(std::span<const std::uint8_t> frame, const Packet& packet) {
+  const Fragment fragment = fragment_of(frame, packet);
+  PORTCULLIS_CHECK(fragment.well_formed && !fragment.is_whole());
+  PORTCULLIS_CHECK(fragment.begin < fragment.end && fragment.end <= 65'535);
+  PORTCULLIS_CHECK(fragment.is_first() == (packet.kind != Packet::Kind::fragment));
+  const DatagramKey key = datagram_of(frame, packet, fragment);
+  PORTCULLIS_CHECK(key.src == packet.source && key.family == packet.tuple.family);
 }
 
 void check_neighbours(std::span<const std::uint8_t> frame, const Packet& packet) {
@@ -52,6 +64,10 @@ void check(std::span<const std::uint8_t> frame) {
   const Packet packet = parse(frame);
   PORTCULLIS_CHECK((packet.kind == Packet::Kind::drop) == (packet.reason != DropReason::none));
   PORTCULLIS_CHECK(packet.l3_offset <= frame.size());
+  PORTCULLIS_CHECK(packet.kind != Packet::Kind::link || !packet.fragmented);
+  if (packet.fragmented && packet.kind != Packet::Kind::drop) {
+    check_fragment(frame, packet);
+  }
   // The same bytes as the beginning of a longer frame.
   (void)parse(frame, static_cast<std::uint32_t>(frame.size()) + 9000);
   if (packet.l3_offset != 0) {

@@ -67,7 +67,7 @@ dataplane::ReplayResult result() {
                   record("2001:db8::1", "2001:db8::2", 3),
                   denied,
                   {.action = Outcome::Action::link, .packets = 1},
-                  {.reason = DropReason::fragment, .packets = 1}};
+                  {.reason = DropReason::first_fragment_missing, .packets = 1}};
   return made;
 }
 

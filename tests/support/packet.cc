@@ -206,6 +206,45 @@ Bytes nd_frame(std::uint8_t type,
                     {.ttl = wire::kNdHopLimit});
 }
 
+std::vector<Bytes> cut(const Bytes& frame, std::size_t bytes, std::uint32_t id) {
+  std::size_t l3 = wire::kEthernetBytes;
+  while (wire::load16(&frame[l3 - 2]) == wire::kTypeVlan ||
+         wire::load16(&frame[l3 - 2]) == wire::kTypeQinq) {
+    l3 += wire::kVlanTagBytes;
+  }
+  const bool is_v4 = frame[l3] >> 4U == 4;
+  const std::size_t header = is_v4 ? (frame[l3] & 0xfU) * std::size_t{4} : wire::kIpv6Bytes;
+  const std::size_t begin = l3 + header;
+  std::vector<Bytes> fragments;
+  for (std::size_t offset = 0; begin + offset < frame.size(); offset += bytes) {
+    const std::size_t length = std::min(bytes, frame.size() - begin - offset);
+    const bool more = begin + offset + length < frame.size();
+    Bytes fragment(frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(begin));
+    if (is_v4) {
+      wire::store16(&fragment[l3 + wire::kIpv4Total], static_cast<std::uint32_t>(header + length));
+      wire::store16(&fragment[l3 + wire::kIpv4Id], id);
+      wire::store16(
+          &fragment[l3 + wire::kIpv4Fragment],
+          static_cast<std::uint32_t>(offset / 8 | (more ? wire::kIpv4MoreFragments : 0U)));
+      wire::store16(&fragment[l3 + wire::kIpv4Checksum], 0);
+      wire::store16(
+          &fragment[l3 + wire::kIpv4Checksum],
+          dataplane::checksum_finish(dataplane::checksum_add(0, {&fragment[l3], header})));
+    } else {
+      put16(fragment, static_cast<std::uint32_t>(fragment[l3 + wire::kIpv6Next] << 8U));
+      put16(fragment, static_cast<std::uint32_t>(offset | (more ? 1U : 0U)));
+      put32(fragment, id);
+      fragment[l3 + wire::kIpv6Next] = wire::kNextFragment;
+      wire::store16(&fragment[l3 + wire::kIpv6Payload],
+                    static_cast<std::uint32_t>(wire::kFragmentBytes + length));
+    }
+    const auto from = frame.begin() + static_cast<std::ptrdiff_t>(begin + offset);
+    fragment.insert(fragment.end(), from, from + static_cast<std::ptrdiff_t>(length));
+    fragments.push_back(std::move(fragment));
+  }
+  return fragments;
+}
+
 void mend_ipv4(Bytes& frame) {
   std::uint8_t* ip = &frame.at(wire::kEthernetBytes);
   const std::size_t header = (ip[0] & 0xfU) * std::size_t{4};

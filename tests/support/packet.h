@@ -70,6 +70,10 @@ Bytes nd_frame(std::uint8_t type,
                std::string_view dst,
                std::string_view target);
 
+/// Cuts the IP packet of a frame into fragments, in their order, of `bytes` bytes each and a last
+/// one of what is left. IPv6 gets a Fragment header behind its fixed one.
+std::vector<Bytes> cut(const Bytes& frame, std::size_t bytes, std::uint32_t id);
+
 /// Writes the IPv4 header checksum anew after a test has changed the header of an untagged frame.
 void mend_ipv4(Bytes& frame);
 
