@@ -43,11 +43,8 @@ std::uint64_t hash_of(const PermitCells& cells) {
   return hash;
 }
 
-std::vector<std::uint32_t> columns_of(const PermitCells& cells) {
-  std::vector<std::uint32_t> columns;
-  columns.reserve(cells.size());
-  std::ranges::transform(cells, std::back_inserter(columns), destination_of);
-  return columns;
+bool is_stopped(const Crew* crew) {
+  return crew != nullptr && crew->stopped();
 }
 
 template <typename Item>
@@ -301,14 +298,6 @@ void PermitFolder::touch_changed(const Classes& classes) {
   std::ranges::sort(touched_);
 }
 
-namespace {
-
-bool is_stopped(const Crew* crew) {
-  return crew != nullptr && crew->stopped();
-}
-
-}  // namespace
-
 bool PermitFolder::fold(const Classes& classes, Crew* crew) {
   touch_changed(classes);
   const bool is_first = form_ == PermitForm::none;
@@ -331,8 +320,7 @@ bool PermitFolder::fold(const Classes& classes, Crew* crew) {
   return lay_out(classes.classes.size(), crew);
 }
 
-std::vector<PermitFolder::Turn> PermitFolder::fold_touched(const Classes& classes,
-                                                           Crew* crew) {
+std::vector<PermitFolder::Turn> PermitFolder::fold_touched(const Classes& classes, Crew* crew) {
   // As a source, a class is its egress row and its ingress column.
   std::unordered_map<std::uint64_t, std::uint32_t> row_of_source;
   std::vector<Turn> turns;
@@ -507,7 +495,7 @@ void PermitFolder::free_unused() {
     cell_count_ -= row.cells.size();
     if (row.base != kUnset) {
       freed_ += row.cells.size();
-      comb_.remove(row.base, columns_of(row.cells));
+      comb_.remove(row.base, destinations_of(row.cells));
       write_row(row, false);
     }
     row = {};
@@ -526,7 +514,7 @@ bool PermitFolder::lay_out(std::size_t class_count, const Crew* crew) {
     if (is_stopped(crew)) {
       return false;
     }
-    rows_[number].base = comb_.place(columns_of(rows_[number].cells));
+    rows_[number].base = comb_.place(destinations_of(rows_[number].cells));
   }
   // From any base any class may be asked for.
   const std::size_t places = comb_.bases_end() + class_count;

@@ -2,6 +2,7 @@
 #include "classifier/permits/shared_rows.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace portcullis::classifier {
@@ -64,6 +65,13 @@ PermitCells commonest(std::span<const PermitCells* const> rows) {
 }
 
 }  // namespace
+
+std::vector<std::uint32_t> destinations_of(const PermitCells& cells) {
+  std::vector<std::uint32_t> destinations;
+  destinations.reserve(cells.size());
+  std::ranges::transform(cells, std::back_inserter(destinations), destination_of);
+  return destinations;
+}
 
 PermitCells beside(const PermitCells& cells, const PermitCells& shared) {
   PermitCells own;

@@ -26,6 +26,9 @@ constexpr std::uint32_t line_of(std::uint64_t cell) {
   return static_cast<std::uint32_t>(cell);
 }
 
+/// By cell; ascending.
+std::vector<std::uint32_t> destinations_of(const PermitCells& cells);
+
 /// The line of a cell that says: as if neither this row nor the shared one had a cell.
 inline constexpr std::uint32_t kLineDefault = 0xffff'fffdU;
 
