@@ -15,12 +15,12 @@ using Rectangles = std::vector<Rectangle>;
 struct Parting {
   bool by_src = false;
   bool by_dst = false;
-  std::size_t wide_runs = 0;
+  std::size_t wide_runs = 16;  // At least one.
 };
 constexpr Parting kTogether;
 constexpr std::array<Parting, 4> kInTwo{{
-    {.by_src = true, .wide_runs = 16},
-    {.by_dst = true, .wide_runs = 16},
+    {.by_src = true},
+    {.by_dst = true},
     {.by_src = true, .wide_runs = 64},
     {.by_dst = true, .wide_runs = 64},
 }};
