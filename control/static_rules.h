@@ -14,6 +14,7 @@ namespace portcullis::control {
 /// In their order; one without a name is called by its number.
 std::vector<policy::NamedStaticRule> static_rules_of(const config::Config& config);
 
+/// Its default mode and pod CIDRs.
 policy::LowerOptions lowering_of(const config::Config& config);
 
 }  // namespace portcullis::control

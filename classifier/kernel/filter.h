@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "classifier/kernel/classes.h"
 #include "classifier/rule.h"
@@ -60,29 +59,15 @@ class FilterStage {
   };
 
   static void find_points(const FilterView& filter, const Key4* keys, std::size_t n, Points& out) {
-    std::size_t i = 0;
-    for (; i + K::kLanes <= n; i += K::kLanes) {
-      load(keys + i, i, out);
-    }
-    if (i < n) {
-      alignas(64) unsigned char room[K::kLanes * sizeof(Key4)] = {};
-      std::memcpy(room, keys + i, (n - i) * sizeof(Key4));
-      load(reinterpret_cast<const Key4*>(room), i, out);
-    }
+    const auto take = [&out](std::size_t at, Lanes src, Lanes dst, Lanes ports, Lanes rest) {
+      K::store(out.src + at, src);
+      K::store(out.dst + at, dst);
+      K::store(out.ports + at, ports);
+      K::store(out.rest + at, rest);
+    };
+    load_burst<K>(keys, n, take);
     find_stretches(filter.src, out.src, n);
     find_stretches(filter.dst, out.dst, n);
-  }
-
-  static void load(const Key4* keys, std::size_t at, Points& out) {
-    Lanes src;
-    Lanes dst;
-    Lanes ports;
-    Lanes rest;
-    K::load_keys(keys, src, dst, ports, rest);
-    K::store(out.src + at, src);
-    K::store(out.dst + at, dst);
-    K::store(out.ports + at, ports);
-    K::store(out.rest + at, rest);
   }
 
   static void find_points(const FilterView& filter, const Key6* keys, std::size_t n, Points& out) {
