@@ -134,7 +134,9 @@ class PermitStage {
     for (std::uint64_t bits = open.defaulted; bits != 0; bits &= bits - 1) {
       const int i = __builtin_ctzll(bits);
       const std::uint32_t src = burst.src_class[i];
-      const std::uint32_t dst = burst.dst_class[i];
+      // As in read_cells().
+      const bool same = burst.src_mark[i] == burst.dst_mark[i];
+      const std::uint32_t dst = same ? src : burst.dst_class[i];
       const bool from_outside =
           Cells::row(table, src) >> kOpeningShift == static_cast<std::uint32_t>(Opening::outside);
       if (from_outside && dst >= table.first_shut) {

@@ -21,14 +21,16 @@ namespace portcullis::classifier {
 namespace {
 
 constexpr std::size_t kReaders = 2;
-constexpr std::size_t kStates = 4;
+constexpr std::size_t kStates = 6;
+constexpr std::size_t kMove = 4;  // The step to this state changes two addresses at once.
 #if defined(__SANITIZE_THREAD__)
 constexpr std::size_t kSteps = 1000;
 #else
 constexpr std::size_t kSteps = 4000;
 #endif
 
-/// A pod that comes as web, becomes a client, goes, and comes back on another node.
+/// A pod that comes as web, becomes a client, goes, comes back without labels, moves to another
+/// address, goes, and begins again on another node.
 class Stage {
  public:
   explicit Stage(DefaultMode mode) {
@@ -52,19 +54,17 @@ class Stage {
 
   /// The change that leads to state `step` from the one before.
   [[nodiscard]] RuleDelta delta_to(std::size_t step) const {
-    const std::array in_web{true, false, false, false};
-    const std::array in_clients{false, true, false, false};
     const std::size_t state = step % kStates;
-    Endpoint pod{.node = nodes_[step / kStates % 2]};
-    if (state < 2) {
-      pod.addresses = {ip("10.0.0.2"), ip("fd00::2")};
-    }
-    if (state == 3) {
-      pod.addresses = {ip("10.0.0.3")};
-    }
+    const std::array<std::vector<IpAddress>, kStates> addresses{{{ip("10.0.0.2"), ip("fd00::2")},
+                                                                 {ip("10.0.0.2"), ip("fd00::2")},
+                                                                 {},
+                                                                 {ip("10.0.0.3")},
+                                                                 {ip("10.0.0.2")},
+                                                                 {}}};
+    const Endpoint pod{.node = nodes_[step / kStates % 2], .addresses = addresses[state]};
     return {.endpoints = {{.index = moving_, .value = pod}},
-            .memberships = {{.set = web_, .endpoint = moving_, .member = in_web[state]},
-                            {.set = clients_, .endpoint = moving_, .member = in_clients[state]}}};
+            .memberships = {{.set = web_, .endpoint = moving_, .member = state == 0},
+                            {.set = clients_, .endpoint = moving_, .member = state == 1}}};
   }
 
   [[nodiscard]] const RuleSet& rules() const { return cluster_.rules; }
@@ -175,9 +175,7 @@ class Theatre {
     for (std::size_t step = 0; step < kSteps && !testing::Test::HasFailure(); ++step) {
       shared_.phase.store(2 * step + 1);
       const auto report = updater.update(stage_.delta_to(step));
-      // A pod that leaves one address for another changes two at once.
-      EXPECT_EQ(report->way,
-                step % kStates == 0 && step > 0 ? UpdateWay::addresses : UpdateWay::in_place)
+      EXPECT_EQ(report->way, step % kStates == kMove ? UpdateWay::addresses : UpdateWay::in_place)
           << report->why_whole;
       tables.push_back(updater.table());
       shared_.table.store(tables.back().get());
