@@ -2,14 +2,12 @@
 #include "classifier/table.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 
-#include <sys/mman.h>
-
 #include "base/check.h"
 #include "base/digest.h"
+#include "base/huge_pages.h"
 #include "classifier/filter/filter.h"
 
 namespace portcullis::classifier {
@@ -20,26 +18,16 @@ constexpr std::size_t kAlignment = 64;
 /// rather than branches reads a line 0, and a ninth outcome of it, where a table has no lines.
 constexpr std::size_t kTailBytes = 128;
 
-/// A table, or a part of its own, of this size asks for huge pages: lookups go everywhere in it,
-/// and a page in 4 KiB pieces costs a walk of the page table nearly each time.
-constexpr std::size_t kHugePageBytes = std::size_t{2} << 20U;
-
 constexpr std::size_t aligned(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-/// On a cache line of their own; zeros from `written` on.
+/// On a cache line of their own, in huge pages if they are many: lookups go everywhere in them.
+/// Zeros from `written` on.
 std::shared_ptr<std::byte> allocate_bytes(std::size_t bytes, std::size_t written = 0) {
-  const bool huge = bytes >= kHugePageBytes;
-  const std::size_t alignment = huge ? kHugePageBytes : kAlignment;
-  const std::size_t whole = (bytes + alignment - 1) / alignment * alignment;
-  auto* const memory = static_cast<std::byte*>(std::aligned_alloc(alignment, whole));
-  PORTCULLIS_CHECK(memory != nullptr);
-  if (huge) {
-    madvise(memory, whole, MADV_HUGEPAGE);  // A wish: the kernel may lack them.
-  }
+  std::byte* const memory = HugePages<std::byte>().allocate(aligned(bytes));
   std::memset(memory + written, 0, aligned(bytes) - written);
-  return {memory, [](std::byte* freed) { std::free(freed); }};
+  return {memory, [](std::byte* freed) { HugePages<std::byte>().deallocate(freed, 0); }};
 }
 
 /// Gives each part its place; the sizes are in `header` already.

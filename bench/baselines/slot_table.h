@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "bench/baselines/huge_vector.h"
+#include "base/huge_pages.h"
 
 namespace portcullis::bench {
 
