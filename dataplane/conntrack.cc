@@ -14,12 +14,6 @@ constexpr std::uint64_t kSweepNs = 1'000'000'000;
 constexpr std::uint8_t kFinishedOriginal = 1;
 constexpr std::uint8_t kFinishedReply = 2;
 
-bool runs_against(const FlowTuple& flow, const FlowTuple& tuple) {
-  return flow.src == tuple.dst && flow.dst == tuple.src && flow.src_port == tuple.dst_port &&
-         flow.dst_port == tuple.src_port && flow.protocol == tuple.protocol &&
-         flow.family == tuple.family && !is_icmp(tuple.protocol);
-}
-
 void store_progress(FlowEntry& entry, const FlowProgress& progress) {
   entry.state = progress.state;
   entry.finished = static_cast<std::uint8_t>((progress.finished_original ? kFinishedOriginal : 0) |
@@ -50,87 +44,21 @@ Conntrack::Conntrack(const config::Conntrack& config, std::uint64_t seed) : time
   }
 }
 
-std::uint64_t Conntrack::hash(const FlowTuple& tuple) const noexcept {
-  const auto end = [this](const AddressBytes& address, std::uint16_t port) {
-    return mix(load64(address.data()) ^ seeds_[0], load64(address.data() + 8) ^ seeds_[1] ^ port);
-  };
-  const std::uint64_t a = end(tuple.src, tuple.src_port);
-  const std::uint64_t b = end(tuple.dst, tuple.dst_port);
-  // Both directions must meet: the greater end is always the second.
-  return mix(std::min(a, b) ^ seeds_[2], std::max(a, b) ^ seeds_[3] ^ tuple.protocol);
-}
-
-std::uint16_t Conntrack::tag_of(std::uint64_t hash) noexcept {
-  const auto tag = static_cast<std::uint16_t>(hash >> 48U);
-  return tag == 0 ? std::uint16_t{1} : tag;
-}
-
-std::size_t Conntrack::first_bucket(std::uint64_t hash) const noexcept {
-  return hash & bucket_mask_;
-}
-
-std::size_t Conntrack::second_bucket(std::uint64_t hash) const noexcept {
-  return (hash ^ (tag_of(hash) * std::uint64_t{0x5bd1'e995'97f4'a7c5})) & bucket_mask_;
-}
-
-unsigned Conntrack::slots_with(const Bucket& bucket, std::uint16_t tag) noexcept {
-  unsigned mask = 0;
-  for (unsigned slot = 0; slot < kSlots; ++slot) {
-    mask |= unsigned{bucket.tags[slot] == tag} << slot;
-  }
-  return mask;
-}
-
-void Conntrack::prefetch_buckets(std::uint64_t hash) const noexcept {
-  __builtin_prefetch(&buckets_[first_bucket(hash)]);
-  __builtin_prefetch(&buckets_[second_bucket(hash)]);
-}
-
-void Conntrack::prefetch_entries(std::uint64_t hash) const noexcept {
-  for (const std::size_t b : {first_bucket(hash), second_bucket(hash)}) {
-    const Bucket& bucket = buckets_[b];
-    for (unsigned left = slots_with(bucket, tag_of(hash)); left != 0; left &= left - 1) {
-      __builtin_prefetch(&entries_[bucket.entries[std::countr_zero(left)]], 1);
-    }
-  }
-}
-
-Conntrack::Found Conntrack::find(const FlowTuple& tuple,
-                                 bool answer,
-                                 std::uint64_t hash,
-                                 std::uint64_t now_ns) noexcept {
-  for (const std::size_t b : {first_bucket(hash), second_bucket(hash)}) {
-    const Bucket& bucket = buckets_[b];
-    for (unsigned left = slots_with(bucket, tag_of(hash)); left != 0; left &= left - 1) {
-      const std::uint32_t index = bucket.entries[std::countr_zero(left)];
-      const FlowEntry& candidate = entries_[index];
-      const bool along = candidate.tuple == tuple;
-      if (!along && !runs_against(candidate.tuple, tuple)) {
-        continue;
-      }
-      if (candidate.deadline_ns <= now_ns) {
-        ++expired_;
-        remove(index);
-        return {};
-      }
-      return {.index = index, .is_reply = is_icmp(tuple.protocol) ? answer : !along};
-    }
-  }
-  return {};
-}
-
 Conntrack::Slot Conntrack::free_slot(std::uint64_t hash) noexcept {
-  Bucket& first = buckets_[first_bucket(hash)];
-  Bucket& second = buckets_[second_bucket(hash)];
-  const unsigned free_first = slots_with(first, 0);
-  const unsigned free_second = slots_with(second, 0);
-  const bool take_first = std::popcount(free_first) >= std::popcount(free_second);
-  const unsigned free = take_first ? free_first : free_second;
+  Bucket* bucket = &buckets_[first_bucket(hash)];
+  unsigned free = slots_with(*bucket, 0);
+  if (std::popcount(free) < kRoomyFree) {
+    Bucket& second = buckets_[second_bucket(hash)];
+    const unsigned free_second = slots_with(second, 0);
+    if (std::popcount(free_second) > std::popcount(free)) {
+      bucket = &second;
+      free = free_second;
+    }
+  }
   if (free == 0) {
     return {};
   }
-  return {.bucket = take_first ? &first : &second,
-          .slot = static_cast<std::size_t>(std::countr_zero(free))};
+  return {.bucket = bucket, .slot = static_cast<std::size_t>(std::countr_zero(free))};
 }
 
 std::uint32_t Conntrack::insert(const NewFlow& flow,
@@ -149,6 +77,8 @@ std::uint32_t Conntrack::insert(const NewFlow& flow,
   ++version_;
   slot.bucket->tags[slot.slot] = tag_of(hash);
   slot.bucket->entries[slot.slot] = index;
+  Bucket& first = buckets_[first_bucket(hash)];
+  first.sent_on += slot.bucket == &first ? 0 : 1;
   FlowEntry& entry = entries_[index];
   entry.tuple = flow.tuple;
   entry.verdict = flow.verdict;
@@ -167,6 +97,8 @@ void Conntrack::remove(std::uint32_t index) noexcept {
       const auto slot = static_cast<std::size_t>(std::countr_zero(left));
       if (bucket.entries[slot] == index) {
         bucket.tags[slot] = 0;
+        Bucket& first = buckets_[first_bucket(h)];
+        first.sent_on -= &bucket == &first ? 0 : 1;
         entry.state = FlowState::none;
         free_.push_back(index);
         ++version_;
@@ -177,11 +109,8 @@ void Conntrack::remove(std::uint32_t index) noexcept {
   PORTCULLIS_CHECK(false && "an entry is in one of its buckets");
 }
 
-void Conntrack::touch(Found found, Packet::Event event, std::uint64_t now_ns) noexcept {
-  FlowEntry& entry = entries_[found.index];
-  const std::uint8_t protocol = entry.tuple.protocol;
-  store_progress(entry, advance(load_progress(entry), protocol, event, found.is_reply));
-  entry.deadline_ns = now_ns + timeouts_.of(protocol, entry.state);
+void Conntrack::move_on(FlowEntry& entry, Packet::Event event, bool is_reply) noexcept {
+  store_progress(entry, advance(load_progress(entry), entry.tuple.protocol, event, is_reply));
 }
 
 void Conntrack::end_early(std::uint32_t index, std::uint64_t now_ns) noexcept {

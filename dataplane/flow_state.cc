@@ -51,27 +51,16 @@ FlowProgress begin(std::uint8_t protocol, Event event) noexcept {
 
 FlowTimeouts::FlowTimeouts(const config::Conntrack& config) {
   const auto ns = [](std::uint32_t seconds) { return seconds * std::uint64_t{1'000'000'000}; };
-  const std::uint64_t closing_ns = ns(config.tcp_closing_timeout_s);
-  const std::uint64_t syn_ns = ns(config.tcp_syn_timeout_s);
-  const std::uint64_t sctp_ns = ns(config.sctp_timeout_s);
-  tcp_ = {0, syn_ns, syn_ns, ns(config.tcp_established_timeout_s), closing_ns};
-  sctp_ = {0, sctp_ns, sctp_ns, sctp_ns, closing_ns};
-  icmp_ns_ = ns(config.icmp_timeout_s);
-  datagram_ns_ = ns(config.udp_timeout_s);
-}
-
-std::uint64_t FlowTimeouts::of(std::uint8_t protocol, FlowState state) const noexcept {
-  switch (protocol) {
-    case classifier::kProtocolTcp:
-      return tcp_[static_cast<std::size_t>(state)];
-    case classifier::kProtocolSctp:
-      return sctp_[static_cast<std::size_t>(state)];
-    case classifier::kProtocolIcmp:
-    case classifier::kProtocolIcmpv6:
-      return icmp_ns_;
-    default:
-      return datagram_ns_;
-  }
+  const std::uint64_t closing = ns(config.tcp_closing_timeout_s);
+  const std::uint64_t syn = ns(config.tcp_syn_timeout_s);
+  const std::uint64_t sctp = ns(config.sctp_timeout_s);
+  const std::uint64_t icmp = ns(config.icmp_timeout_s);
+  const std::uint64_t datagram = ns(config.udp_timeout_s);
+  // Columns: as FlowState.
+  ns_ = {{{0, syn, syn, ns(config.tcp_established_timeout_s), closing},
+          {0, sctp, sctp, sctp, closing},
+          {icmp, icmp, icmp, icmp, icmp},
+          {datagram, datagram, datagram, datagram, datagram}}};
 }
 
 }  // namespace portcullis::dataplane

@@ -53,14 +53,23 @@ class FlowTimeouts {
  public:
   explicit FlowTimeouts(const config::Conntrack& config);
   /// Units: nanoseconds.
-  [[nodiscard]] std::uint64_t of(std::uint8_t protocol, FlowState state) const noexcept;
+  [[nodiscard]] std::uint64_t of(std::uint8_t protocol, FlowState state) const noexcept {
+    return ns_[static_cast<std::size_t>(row_of(protocol))][static_cast<std::size_t>(state)];
+  }
 
  private:
-  using PerState = std::array<std::uint64_t, kFlowStates>;
-  PerState tcp_{};
-  PerState sctp_{};
-  std::uint64_t icmp_ns_ = 0;
-  std::uint64_t datagram_ns_ = 0;
+  enum class Row : std::uint8_t { tcp, sctp, icmp, datagram };
+  static constexpr Row row_of(std::uint8_t protocol) noexcept {
+    if (protocol == classifier::kProtocolTcp) {
+      return Row::tcp;
+    }
+    if (protocol == classifier::kProtocolSctp) {
+      return Row::sctp;
+    }
+    return is_icmp(protocol) ? Row::icmp : Row::datagram;
+  }
+
+  std::array<std::array<std::uint64_t, kFlowStates>, 4> ns_{};
 };
 
 }  // namespace portcullis::dataplane

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <new>
 
 #include <sys/random.h>
 
@@ -33,8 +34,11 @@ enum class Question : std::uint8_t {
   flow,    // May its known flow still be, under a newer generation?
 };
 
+/// Frames are asked for so far ahead of their parsing.
+constexpr std::size_t kFramesAhead = 6;
+
 /// One packet on its way through the burst.
-struct Step {
+struct alignas(64) Step {
   Packet packet;
   std::uint64_t hash = 0;
   Conntrack::Found found;
@@ -109,10 +113,13 @@ struct Pipeline::State {
 
   void parse_all(std::span<const Frame> frames);
   void find_all(Burst& burst, std::size_t count);
-  Outcome settle(const Burst& burst, Step& step);
-  Outcome settle_fragment(const Burst& burst, Step& step, const Frame& frame);
-  Outcome settle_unknown(const Burst& burst, Step& step, Question question);
-  Outcome settle_known(const Burst& burst, Step& step, Question question);
+  [[nodiscard]] bool goes_on(const Burst& burst, const Step& step) const;
+  // Outcomes are written where they stay: passed through registers, one would be put together in
+  // pieces and waited for.
+  void settle(const Burst& burst, Step& step, Outcome& outcome);
+  void settle_fragment(const Burst& burst, Step& step, const Frame& frame, Outcome& outcome);
+  void settle_unknown(const Burst& burst, Step& step, Question question, Outcome& outcome);
+  void settle_known(const Burst& burst, Step& step, Question question, Outcome& outcome);
 
   [[nodiscard]] bool may_begin(const Packet& packet) const;
   [[nodiscard]] Question question_of(const Step& step, std::uint64_t epoch);
@@ -159,8 +166,13 @@ void Pipeline::process(const Generation& generation,
   // In order: a reply may follow the packet that began its flow in this very burst.
   for (std::size_t i = 0; i < frames.size(); ++i) {
     Step& step = state.steps[i];
-    const bool part = step.packet.fragmented && step.packet.kind != Kind::drop;
-    outcomes[i] = part ? state.settle_fragment(burst, step, frames[i]) : state.settle(burst, step);
+    if (step.packet.fragmented && step.packet.kind != Kind::drop) [[unlikely]] {
+      state.settle_fragment(burst, step, frames[i], outcomes[i]);
+    } else if (state.goes_on(burst, step)) [[likely]] {
+      state.settle_known(burst, step, Question::none, outcomes[i]);
+    } else {
+      state.settle(burst, step, outcomes[i]);
+    }
   }
   timer.end(Stage::settle);
   state.count(frames, outcomes.first(frames.size()), rule_hits);
@@ -193,8 +205,12 @@ void Pipeline::State::parse_all(std::span<const Frame> frames) {
   for (std::size_t i = 0; i < frames.size(); ++i) {
     const Frame& frame = frames[i];
     const std::span<const std::uint8_t> bytes(frame.data, frame.length);
+    if (i + kFramesAhead < frames.size()) {
+      __builtin_prefetch(frames[i + kFramesAhead].data);
+    }
     Step& step = steps[i];
-    step.packet = parse(bytes, frame.wire_length);
+    // In place: a copy of what was just written in pieces would wait for all of them.
+    ::new (&step.packet) Packet(parse(bytes, frame.wire_length));
     if (step.packet.kind != Kind::drop && !guard.allows(frame.port, step.packet, bytes)) {
       step.packet.kind = Kind::drop;
       step.packet.reason = DropReason::invalid_source;
@@ -303,41 +319,56 @@ Verdict Pipeline::State::answer(const Burst& burst, const Step& step, Question q
   return verdict;
 }
 
-Outcome Pipeline::State::settle(const Burst& burst, Step& step) {
+/// Nearly every whole packet: of a known flow, and nothing is asked. Since it was found, nothing
+/// but a beginning can have become a question.
+bool Pipeline::State::goes_on(const Burst& burst, const Step& step) const {
+  return step.found && step.question == Question::none &&
+         step.packet.event != Packet::Event::begin &&
+         conntrack.version() == burst.conntrack_version;
+}
+
+void Pipeline::State::settle(const Burst& burst, Step& step, Outcome& outcome) {
   const Packet& packet = step.packet;
   if (packet.kind == Kind::drop) {
-    return dropped(packet, packet.reason);
+    outcome = dropped(packet, packet.reason);
+    return;
   }
   if (packet.kind == Kind::link) {
-    return {
+    outcome = {
         .action = Outcome::Action::link, .reason = DropReason::none, .l3_offset = packet.l3_offset};
+    return;
   }
   if (packet.kind != Kind::stateless && conntrack.version() != burst.conntrack_version) {
     step.found = conntrack.find(packet.tuple, packet.answer, step.hash, burst.now_ns);
   }
   const Question question = question_of(step, burst.generation.epoch);
-  Outcome outcome = question == Question::packet || !step.found
-                        ? settle_unknown(burst, step, question)
-                        : settle_known(burst, step, question);
+  if (question == Question::packet || !step.found) {
+    settle_unknown(burst, step, question, outcome);
+  } else {
+    settle_known(burst, step, question, outcome);
+  }
   outcome.judged = question != Question::none;
-  return outcome;
 }
 
 /// A first fragment is settled like a whole packet, and a later one like one more packet of the
 /// same flow: by the generation of now, and gone when the flow is.
-Outcome Pipeline::State::settle_fragment(const Burst& burst, Step& step, const Frame& frame) {
+void Pipeline::State::settle_fragment(const Burst& burst,
+                                      Step& step,
+                                      const Frame& frame,
+                                      Outcome& outcome) {
   const std::span<const std::uint8_t> bytes(frame.data, frame.length);
   const Fragment fragment = fragment_of(bytes, step.packet);
   const DatagramKey key = datagram_of(bytes, step.packet, fragment);
   const std::uint16_t l3_offset = step.packet.l3_offset;
   const Fragments::Seen seen = fragments.see(key, frame.port, fragment, l3_offset, burst.now_ns);
   if (seen.next == Fragments::Next::nothing) {
-    return seen.outcome;
+    outcome = seen.outcome;
+    return;
   }
   if (seen.next == Fragments::Next::judge) {
-    const Outcome outcome = settle(burst, step);
+    settle(burst, step, outcome);
     fragments.decide(seen.datagram, step.packet, outcome, burst.now_ns);
-    return outcome;
+    return;
   }
   step.packet = fragments.first(seen.datagram);
   step.packet.event = Packet::Event::data;
@@ -346,31 +377,35 @@ Outcome Pipeline::State::settle_fragment(const Burst& burst, Step& step, const F
     step.hash = conntrack.hash(step.packet.tuple);
     step.found = conntrack.find(step.packet.tuple, step.packet.answer, step.hash, burst.now_ns);
   }
-  const Outcome outcome = settle(burst, step);
+  settle(burst, step, outcome);
   fragments.follow(seen.datagram, outcome);
-  return outcome;
 }
 
 /// A packet that stands for itself: stateless, of no known flow, or beginning one anew.
-Outcome Pipeline::State::settle_unknown(const Burst& burst, Step& step, Question question) {
+void Pipeline::State::settle_unknown(const Burst& burst,
+                                     Step& step,
+                                     Question question,
+                                     Outcome& outcome) {
   const Packet& packet = step.packet;
   if (question == Question::none) {
-    return dropped(packet, DropReason::not_a_new_flow);
+    outcome = dropped(packet, DropReason::not_a_new_flow);
+    return;
   }
   const Verdict verdict = answer(burst, step, question);
   if (!verdict.allowed()) {
-    Outcome outcome = dropped(packet, DropReason::policy_denied);
+    outcome = dropped(packet, DropReason::policy_denied);
     outcome.verdict = verdict;
-    return outcome;
+    return;
   }
+  outcome = forwarded(packet, verdict, false);
   if (packet.kind == Kind::stateless) {
-    return forwarded(packet, verdict, false);
+    return;
   }
   if (step.found) {
     if (conntrack.entry(step.found.index).state != FlowState::closing) {
       // Both ends open the same connection at once, and policy allows either to: one flow.
       conntrack.touch(step.found, packet.event, burst.now_ns);
-      return forwarded(packet, verdict, false);
+      return;
     }
     conntrack.remove(step.found.index);
   }
@@ -381,16 +416,18 @@ Outcome Pipeline::State::settle_unknown(const Burst& burst, Step& step, Question
                                                step.hash,
                                                burst.now_ns);
   if (index == Conntrack::kNoEntry) {
-    Outcome outcome = dropped(packet, DropReason::conntrack_full);
-    outcome.verdict = verdict;
-    return outcome;
+    outcome.action = Outcome::Action::drop;
+    outcome.reason = DropReason::conntrack_full;
+    return;
   }
   counters.flows_created.add();
-  return forwarded(packet, verdict, false);
 }
 
 /// A packet of a known flow, or an error about one.
-Outcome Pipeline::State::settle_known(const Burst& burst, Step& step, Question question) {
+void Pipeline::State::settle_known(const Burst& burst,
+                                   Step& step,
+                                   Question question,
+                                   Outcome& outcome) {
   const Packet& packet = step.packet;
   FlowEntry& flow = conntrack.entry(step.found.index);
   if (question == Question::flow) {
@@ -398,18 +435,19 @@ Outcome Pipeline::State::settle_known(const Burst& burst, Step& step, Question q
     flow.verdict = answer(burst, step, question);
     flow.epoch = burst.generation.epoch;
     if (!flow.verdict.allowed()) {
-      Outcome outcome = dropped(packet, DropReason::policy_denied);
+      outcome = dropped(packet, DropReason::policy_denied);
       outcome.verdict = flow.verdict;
       conntrack.remove(step.found.index);
-      return outcome;
+      return;
     }
   }
   if (packet.kind == Kind::related) {
     // An error neither keeps a flow alive nor moves it on, and goes against the quoted packet.
-    return forwarded(packet, flow.verdict, !step.found.is_reply);
+    outcome = forwarded(packet, flow.verdict, !step.found.is_reply);
+    return;
   }
   conntrack.touch(step.found, packet.event, burst.now_ns);
-  return forwarded(packet, flow.verdict, step.found.is_reply);
+  outcome = forwarded(packet, flow.verdict, step.found.is_reply);
 }
 
 /// Rule hits: each packet that was judged counts once for the rule that decided its source's egress
@@ -417,15 +455,20 @@ Outcome Pipeline::State::settle_known(const Burst& burst, Step& step, Question q
 void Pipeline::State::count(std::span<const Frame> frames,
                             std::span<const Outcome> outcomes,
                             std::span<std::uint64_t> rule_hits) {
+  using Action = Outcome::Action;
   std::uint64_t bytes = 0;
-  std::array<std::uint64_t, 4> actions{};
+  std::uint64_t dropped = 0;
+  std::uint64_t link = 0;
+  std::uint64_t held = 0;
   std::uint64_t replies = 0;
   std::uint64_t judged = 0;
   for (std::size_t i = 0; i < frames.size(); ++i) {
     const Outcome& outcome = outcomes[i];
     bytes += std::max(frames[i].length, frames[i].wire_length);
-    ++actions[static_cast<std::size_t>(outcome.action)];
-    if (outcome.action == Outcome::Action::drop) {
+    dropped += outcome.action == Action::drop ? 1 : 0;
+    link += outcome.action == Action::link ? 1 : 0;
+    held += outcome.action == Action::hold ? 1 : 0;
+    if (outcome.action == Action::drop) {
       counters.drops[static_cast<std::size_t>(outcome.reason)].add();
     }
     replies += outcome.is_reply ? 1 : 0;
@@ -437,10 +480,10 @@ void Pipeline::State::count(std::span<const Frame> frames,
   }
   counters.packets.add(frames.size());
   counters.bytes.add(bytes);
-  counters.forwarded.add(actions[static_cast<std::size_t>(Outcome::Action::forward)]);
-  counters.dropped.add(actions[static_cast<std::size_t>(Outcome::Action::drop)]);
-  counters.link.add(actions[static_cast<std::size_t>(Outcome::Action::link)]);
-  counters.held_ever.add(actions[static_cast<std::size_t>(Outcome::Action::hold)]);
+  counters.forwarded.add(frames.size() - dropped - link - held);
+  counters.dropped.add(dropped);
+  counters.link.add(link);
+  counters.held_ever.add(held);
   counters.replies.add(replies);
   counters.judged.add(judged);
   count_flows();

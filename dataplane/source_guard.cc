@@ -43,12 +43,9 @@ bool SourceGuard::allows_link(std::size_t port,
          may_claim(message->target);
 }
 
-bool SourceGuard::allows(std::size_t port,
-                         const Packet& packet,
-                         std::span<const std::uint8_t> frame) const noexcept {
-  if (port >= sources_.size() || sources_[port].empty()) {
-    return true;
-  }
+bool SourceGuard::owns(std::size_t port,
+                       const Packet& packet,
+                       std::span<const std::uint8_t> frame) const noexcept {
   if (packet.kind == Packet::Kind::link) {
     return allows_link(port, packet, frame);
   }

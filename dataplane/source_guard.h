@@ -24,9 +24,14 @@ class SourceGuard {
   /// REQUIRES: packet.kind != drop; `frame` is what was parsed.
   [[nodiscard]] bool allows(std::size_t port,
                             const Packet& packet,
-                            std::span<const std::uint8_t> frame) const noexcept;
+                            std::span<const std::uint8_t> frame) const noexcept {
+    return port >= sources_.size() || sources_[port].empty() || owns(port, packet, frame);
+  }
 
  private:
+  [[nodiscard]] bool owns(std::size_t port,
+                          const Packet& packet,
+                          std::span<const std::uint8_t> frame) const noexcept;
   [[nodiscard]] bool holds(std::size_t port, const IpAddress& address) const noexcept;
   [[nodiscard]] bool allows_link(std::size_t port,
                                  const Packet& packet,

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 #include "base/ip.h"
 #include "classifier/key.h"
@@ -29,6 +30,25 @@ struct FlowTuple {
   friend bool operator==(const FlowTuple&, const FlowTuple&) = default;
 };
 static_assert(sizeof(FlowTuple) == 38);
+
+/// A tuple in few words, to compare it. In the machine's byte order.
+struct TupleWords {
+  using Address [[gnu::vector_size(16)]] = std::uint64_t;
+  Address src{};
+  Address dst{};
+  std::uint32_t ports = 0;  // Rotated by 16 bits: those of the other direction.
+  std::uint16_t kind = 0;   // Protocol and family.
+};
+
+inline TupleWords words_of(const FlowTuple& tuple) noexcept {
+  const auto* const bytes = reinterpret_cast<const std::uint8_t*>(&tuple);
+  TupleWords words;
+  std::memcpy(&words.src, bytes, sizeof words.src);
+  std::memcpy(&words.dst, bytes + 16, sizeof words.dst);
+  std::memcpy(&words.ports, bytes + 32, sizeof words.ports);
+  std::memcpy(&words.kind, bytes + 36, sizeof words.kind);
+  return words;
+}
 
 constexpr bool is_icmp(std::uint8_t protocol) {
   return protocol == classifier::kProtocolIcmp || protocol == classifier::kProtocolIcmpv6;

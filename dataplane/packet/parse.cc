@@ -300,7 +300,7 @@ DropReason parse_network(std::uint16_t type, Bytes network, Packet& packet) {
 
 }  // namespace
 
-Packet parse(std::span<const std::uint8_t> frame, std::uint32_t wire_length) noexcept {
+Packet read_with_care(std::span<const std::uint8_t> frame, std::uint32_t wire_length) noexcept {
   Packet packet;
   const Bytes bytes{frame.data(), frame.size(), std::max<std::size_t>(frame.size(), wire_length)};
   if (bytes.captured < wire::kEthernetBytes) {

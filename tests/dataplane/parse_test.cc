@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "dataplane/packet/checksum.h"
 #include "dataplane/packet/fragment.h"
 #include "dataplane/packet/headers.h"
 #include "tests/support/packet.h"
@@ -448,6 +449,34 @@ TEST(Parse, RefusesSourcesThatNoHostHas) {
   std::fill_n(&mapped[kIp + wire::kIpv6Src], 16, std::uint8_t{0});
   mapped[kIp + wire::kIpv6Src + 10] = mapped[kIp + wire::kIpv6Src + 11] = 0xff;
   EXPECT_EQ(reason_of(mapped), DropReason::invalid_source);
+}
+
+/// Every value of every byte, with the checksum that it had and with the right one.
+TEST(Parse, ReadsPlainPacketsAsItReadsThemWithCare) {
+  std::size_t plain = 0;
+  for (const Bytes& frame : {test::udp_frame(kWeb4, {1, 2, 3, 4}),
+                             test::tcp_frame(kWeb4, test::kAck),
+                             test::tcp_frame(kWeb4, test::kAck | test::kPsh)}) {
+    for (std::size_t at = 0; at < frame.size(); ++at) {
+      for (unsigned value = 0; value < 2 * 256; ++value) {
+        Bytes changed = frame;
+        changed[at] = static_cast<std::uint8_t>(value);
+        if (value >= 256) {
+          const std::span ip = std::span(changed).subspan(kIp, wire::kIpv4Bytes);
+          wire::store16(&ip[wire::kIpv4Checksum], 0);
+          wire::store16(&ip[wire::kIpv4Checksum], checksum_finish(checksum_add(0, ip)));
+        }
+        Packet packet;
+        plain += read_plain(changed, packet) ? 1 : 0;
+        ASSERT_EQ(parse(changed), read_with_care(changed, 0)) << at << " " << value;
+      }
+    }
+    for (std::size_t size = 0; size < frame.size(); ++size) {
+      const std::span cut = std::span(frame).first(size);
+      ASSERT_EQ(parse(cut), read_with_care(cut, 0)) << size;
+    }
+  }
+  EXPECT_GT(plain, 10'000U);
 }
 
 TEST(Parse, RefusesDestinationsThatNoWireCarries) {

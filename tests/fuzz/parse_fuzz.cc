@@ -62,6 +62,7 @@ void check_neighbours(std::span<const std::uint8_t> frame, const Packet& packet)
 
 void check(std::span<const std::uint8_t> frame) {
   const Packet packet = parse(frame);
+  PORTCULLIS_CHECK(packet == read_with_care(frame, 0));
   PORTCULLIS_CHECK((packet.kind == Packet::Kind::drop) == (packet.reason != DropReason::none));
   PORTCULLIS_CHECK(packet.l3_offset <= frame.size());
   PORTCULLIS_CHECK(packet.kind != Packet::Kind::link || !packet.fragmented);
