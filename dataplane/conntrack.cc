@@ -44,6 +44,29 @@ Conntrack::Conntrack(const config::Conntrack& config, std::uint64_t seed) : time
   }
 }
 
+Conntrack::Found Conntrack::find_in(const Bucket& bucket, const Sought& sought) const noexcept {
+  for (unsigned left = slots_with(bucket, tag_of(sought.hash)); left != 0; left &= left - 1) {
+    if (const Found found = try_entry(bucket.entries[__builtin_ctz(left)], sought)) {
+      return found;
+    }
+  }
+  return {};
+}
+
+Conntrack::Found Conntrack::search(const Sought& sought, std::uint64_t now_ns) noexcept {
+  const Bucket& first = buckets_[first_bucket(sought.hash)];
+  Found found = find_in(first, sought);
+  if (!found && first.sent_on != 0) {
+    found = find_in(buckets_[second_bucket(sought.hash)], sought);
+  }
+  if (found && entries_[found.index].deadline_ns <= now_ns) {
+    ++expired_;
+    remove(found.index);
+    return {};
+  }
+  return found;
+}
+
 Conntrack::Slot Conntrack::free_slot(std::uint64_t hash) noexcept {
   Bucket* bucket = &buckets_[first_bucket(hash)];
   unsigned free = slots_with(*bucket, 0);

@@ -73,15 +73,19 @@ class Conntrack {
 
   /// Equal for both directions of a flow.
   [[nodiscard]] std::uint64_t hash(const FlowTuple& tuple) const noexcept;
-  /// Two steps of warming the cache for a later find().
+  /// Two steps of warming the cache for a later find(). The second says which entry is likely.
   void prefetch_buckets(std::uint64_t hash) const noexcept;
-  void prefetch_entries(std::uint64_t hash) const noexcept;
+  [[nodiscard]] std::uint32_t prefetch_entries(std::uint64_t hash) const noexcept;
 
-  /// The live flow of a tuple. One that has timed out is ended here. `answer` as in Packet.
-  Found find(const FlowTuple& tuple,
-             bool answer,
-             std::uint64_t hash,
-             std::uint64_t now_ns) noexcept;
+  /// What is asked for. `answer` as in Packet.
+  struct Sought {
+    const FlowTuple& tuple;
+    bool answer = false;
+    std::uint64_t hash = 0;
+  };
+  /// The live flow of a tuple. One that has timed out is ended here. `likely` is what
+  /// prefetch_entries() said of the hash, if nothing but find() was called since.
+  Found find(const Sought& sought, std::uint64_t now_ns, std::uint32_t likely = kNoEntry) noexcept;
 
   /// Adds a flow. REQUIRES: find() has just not found it.
   /// Errors: kNoEntry when there is no room, even after ending flows that timed out or are
@@ -128,9 +132,9 @@ class Conntrack {
   static unsigned slots_with(const Bucket& bucket, std::uint16_t tag) noexcept;
   [[nodiscard]] std::size_t first_bucket(std::uint64_t hash) const noexcept;
   [[nodiscard]] std::size_t second_bucket(std::uint64_t hash) const noexcept;
-  [[nodiscard]] Found find_in(const Bucket& bucket,
-                              std::uint16_t tag,
-                              const FlowTuple& tuple) const noexcept;
+  [[nodiscard]] Found try_entry(std::uint32_t index, const Sought& sought) const noexcept;
+  [[nodiscard]] Found find_in(const Bucket& bucket, const Sought& sought) const noexcept;
+  Found search(const Sought& sought, std::uint64_t now_ns) noexcept;
   [[nodiscard]] Slot free_slot(std::uint64_t hash) noexcept;
   bool evict_from_buckets(std::uint64_t hash, std::uint64_t now_ns) noexcept;
   bool evict_anywhere(std::uint64_t now_ns) noexcept;
@@ -218,47 +222,44 @@ inline unsigned Conntrack::slots_with(const Bucket& bucket, std::uint16_t tag) n
   __builtin_prefetch(&buckets_[first_bucket(hash)]);
 }
 
-[[gnu::always_inline]] inline void Conntrack::prefetch_entries(std::uint64_t hash) const noexcept {
+[[gnu::always_inline]] inline std::uint32_t Conntrack::prefetch_entries(
+    std::uint64_t hash) const noexcept {
   const Bucket& bucket = buckets_[first_bucket(hash)];
   unsigned left = slots_with(bucket, tag_of(hash));
-  if (left == 0 && bucket.sent_on != 0) {
-    __builtin_prefetch(&buckets_[second_bucket(hash)]);
+  if (left == 0) {
+    if (bucket.sent_on != 0) {
+      __builtin_prefetch(&buckets_[second_bucket(hash)]);
+    }
+    return kNoEntry;
   }
+  const std::uint32_t likely = bucket.entries[__builtin_ctz(left)];
   for (; left != 0; left &= left - 1) {
     __builtin_prefetch(&entries_[bucket.entries[__builtin_ctz(left)]], 1);
   }
+  return likely;
 }
 
-inline Conntrack::Found Conntrack::find_in(const Bucket& bucket,
-                                           std::uint16_t tag,
-                                           const FlowTuple& tuple) const noexcept {
-  const bool may_reverse = !is_icmp(tuple.protocol);
-  for (unsigned left = slots_with(bucket, tag); left != 0; left &= left - 1) {
-    const std::uint32_t index = bucket.entries[__builtin_ctz(left)];
-    const conntrack_detail::Match found = conntrack_detail::match(entries_[index].tuple, tuple);
-    if (unsigned{found.along} | (unsigned{found.against} & unsigned{may_reverse})) {
-      return {.index = index, .is_reply = !found.along};
-    }
+inline Conntrack::Found Conntrack::try_entry(std::uint32_t index,
+                                             const Sought& sought) const noexcept {
+  const auto [along, against] = conntrack_detail::match(entries_[index].tuple, sought.tuple);
+  const bool may_reverse = !is_icmp(sought.tuple.protocol);
+  if (unsigned{along} | (unsigned{against} & unsigned{may_reverse})) {
+    // Only queries have answers, and theirs all run along.
+    return {.index = index, .is_reply = !along || sought.answer};
   }
   return {};
 }
 
-inline Conntrack::Found Conntrack::find(const FlowTuple& tuple,
-                                        bool answer,
-                                        std::uint64_t hash,
-                                        std::uint64_t now_ns) noexcept {
-  const Bucket& first = buckets_[first_bucket(hash)];
-  Found found = find_in(first, tag_of(hash), tuple);
-  if (!found && first.sent_on != 0) [[unlikely]] {
-    found = find_in(buckets_[second_bucket(hash)], tag_of(hash), tuple);
+inline Conntrack::Found Conntrack::find(const Sought& sought,
+                                        std::uint64_t now_ns,
+                                        std::uint32_t likely) noexcept {
+  // An entry that is free by now has timed out, and its deadline says so.
+  if (likely != kNoEntry && entries_[likely].deadline_ns > now_ns) [[likely]] {
+    if (const Found found = try_entry(likely, sought)) [[likely]] {
+      return found;
+    }
   }
-  if (found && entries_[found.index].deadline_ns <= now_ns) [[unlikely]] {
-    ++expired_;
-    remove(found.index);
-    return {};
-  }
-  found.is_reply |= answer;  // Only queries have answers, and theirs all run along.
-  return found;
+  return search(sought, now_ns);
 }
 
 inline void Conntrack::touch(Found found, Packet::Event event, std::uint64_t now_ns) noexcept {

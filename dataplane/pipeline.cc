@@ -46,6 +46,10 @@ struct alignas(64) Step {
   std::uint8_t slot = 0;               // Of the answer in `answers4` or `answers6`.
 };
 
+Conntrack::Sought sought_of(const Step& step) {
+  return {.tuple = step.packet.tuple, .answer = step.packet.answer, .hash = step.hash};
+}
+
 struct Subject {
   const FlowTuple& tuple;
   std::uint8_t tcp_flags = 0;
@@ -227,17 +231,14 @@ void Pipeline::State::find_all(Burst& burst, std::size_t count) {
     return step.packet.kind == Kind::flow || step.packet.kind == Kind::related;
   };
   const std::span all(steps.data(), count);
-  for (const Step& step : all) {
-    if (has_flow(step)) {
-      conntrack.prefetch_entries(step.hash);
-    }
+  for (Step& step : all) {
+    step.found.index = has_flow(step) ? conntrack.prefetch_entries(step.hash) : Conntrack::kNoEntry;
   }
   questions4.count = 0;
   questions6.count = 0;
   for (Step& step : all) {
-    step.found = {};
     if (has_flow(step)) {
-      step.found = conntrack.find(step.packet.tuple, step.packet.answer, step.hash, burst.now_ns);
+      step.found = conntrack.find(sought_of(step), burst.now_ns, step.found.index);
     }
     step.question = question_of(step, burst.generation.epoch);
     ask(step);
@@ -339,7 +340,7 @@ void Pipeline::State::settle(const Burst& burst, Step& step, Outcome& outcome) {
     return;
   }
   if (packet.kind != Kind::stateless && conntrack.version() != burst.conntrack_version) {
-    step.found = conntrack.find(packet.tuple, packet.answer, step.hash, burst.now_ns);
+    step.found = conntrack.find(sought_of(step), burst.now_ns);
   }
   const Question question = question_of(step, burst.generation.epoch);
   if (question == Question::packet || !step.found) {
@@ -375,7 +376,7 @@ void Pipeline::State::settle_fragment(const Burst& burst,
   step.packet.l3_offset = l3_offset;
   if (step.packet.kind != Kind::stateless) {
     step.hash = conntrack.hash(step.packet.tuple);
-    step.found = conntrack.find(step.packet.tuple, step.packet.answer, step.hash, burst.now_ns);
+    step.found = conntrack.find(sought_of(step), burst.now_ns);
   }
   settle(burst, step, outcome);
   fragments.follow(seen.datagram, outcome);

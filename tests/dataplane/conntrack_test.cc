@@ -41,7 +41,12 @@ class Rig {
   explicit Rig(const config::Conntrack& config = {}) : table(config, 42) {}
 
   Conntrack::Found find(const FlowTuple& t, bool answer = false) {
-    return table.find(t, answer, table.hash(t), now_ns);
+    const Conntrack::Sought sought{.tuple = t, .answer = answer, .hash = table.hash(t)};
+    const Conntrack::Found found = table.find(sought, now_ns);
+    const Conntrack::Found again = table.find(sought, now_ns, table.prefetch_entries(sought.hash));
+    EXPECT_EQ(found.index, again.index);
+    EXPECT_EQ(found.is_reply, again.is_reply);
+    return found;
   }
   std::uint32_t insert(const FlowTuple& t, Event event = Event::begin, std::uint64_t epoch = 1) {
     return table.insert({t, event, {}, epoch}, table.hash(t), now_ns);
