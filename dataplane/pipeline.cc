@@ -36,6 +36,8 @@ enum class Question : std::uint8_t {
 
 /// Frames are asked for so far ahead of their parsing.
 constexpr std::size_t kFramesAhead = 6;
+/// Entries are asked for so far behind their buckets.
+constexpr std::size_t kEntriesBehind = 16;
 
 /// One packet on its way through the burst.
 struct alignas(64) Step {
@@ -45,6 +47,10 @@ struct alignas(64) Step {
   Question question = Question::none;  // Asked of the classifier for the whole burst.
   std::uint8_t slot = 0;               // Of the answer in `answers4` or `answers6`.
 };
+
+bool has_flow(const Step& step) {
+  return step.packet.kind == Kind::flow || step.packet.kind == Kind::related;
+}
 
 Conntrack::Sought sought_of(const Step& step) {
   return {.tuple = step.packet.tuple, .answer = step.packet.answer, .hash = step.hash};
@@ -115,6 +121,7 @@ struct Pipeline::State {
     std::uint64_t conntrack_version = 0;  // When the flows were found.
   };
 
+  void read(const Frame& frame, Step& step);
   void parse_all(std::span<const Frame> frames);
   void find_all(Burst& burst, std::size_t count);
   [[nodiscard]] bool goes_on(const Burst& burst, const Step& step) const;
@@ -205,38 +212,41 @@ const Counters& Pipeline::counters() const noexcept {
   return state_->counters;
 }
 
+/// A frame to a packet, and its flow's buckets asked for.
+void Pipeline::State::read(const Frame& frame, Step& step) {
+  const std::span<const std::uint8_t> bytes(frame.data, frame.length);
+  // In place: a copy of what was just written in pieces would wait for all of them.
+  ::new (&step.packet) Packet(parse(bytes, frame.wire_length));
+  if (step.packet.kind != Kind::drop && !guard.allows(frame.port, step.packet, bytes)) {
+    step.packet.kind = Kind::drop;
+    step.packet.reason = DropReason::invalid_source;
+  }
+  if (has_flow(step)) {
+    step.hash = conntrack.hash(step.packet.tuple);
+    conntrack.prefetch_buckets(step.hash);
+  }
+}
+
+/// Asks for each thing well before it is read: a frame, then its flow's buckets, then its entry.
 void Pipeline::State::parse_all(std::span<const Frame> frames) {
-  for (std::size_t i = 0; i < frames.size(); ++i) {
-    const Frame& frame = frames[i];
-    const std::span<const std::uint8_t> bytes(frame.data, frame.length);
-    if (i + kFramesAhead < frames.size()) {
-      __builtin_prefetch(frames[i + kFramesAhead].data);
+  const std::size_t count = frames.size();
+  for (std::size_t i = 0; i < count + kEntriesBehind; ++i) {
+    if (i < count) {
+      __builtin_prefetch(frames[std::min(i + kFramesAhead, count - 1)].data);
+      read(frames[i], steps[i]);
     }
-    Step& step = steps[i];
-    // In place: a copy of what was just written in pieces would wait for all of them.
-    ::new (&step.packet) Packet(parse(bytes, frame.wire_length));
-    if (step.packet.kind != Kind::drop && !guard.allows(frame.port, step.packet, bytes)) {
-      step.packet.kind = Kind::drop;
-      step.packet.reason = DropReason::invalid_source;
-    }
-    if (step.packet.kind == Kind::flow || step.packet.kind == Kind::related) {
-      step.hash = conntrack.hash(step.packet.tuple);
-      conntrack.prefetch_buckets(step.hash);
+    if (i >= kEntriesBehind) {
+      Step& step = steps[i - kEntriesBehind];
+      step.found.index =
+          has_flow(step) ? conntrack.prefetch_entries(step.hash) : Conntrack::kNoEntry;
     }
   }
 }
 
 void Pipeline::State::find_all(Burst& burst, std::size_t count) {
-  const auto has_flow = [](const Step& step) {
-    return step.packet.kind == Kind::flow || step.packet.kind == Kind::related;
-  };
-  const std::span all(steps.data(), count);
-  for (Step& step : all) {
-    step.found.index = has_flow(step) ? conntrack.prefetch_entries(step.hash) : Conntrack::kNoEntry;
-  }
   questions4.count = 0;
   questions6.count = 0;
-  for (Step& step : all) {
+  for (Step& step : std::span(steps).first(count)) {
     if (has_flow(step)) {
       step.found = conntrack.find(sought_of(step), burst.now_ns, step.found.index);
     }

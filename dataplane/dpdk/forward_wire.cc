@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "dataplane/packet/headers.h"
 
 namespace portcullis::dataplane {
 namespace {
@@ -24,22 +23,6 @@ ForwardWire::ForwardWire(const config::Config& config) : partner_(config.ports.s
     partner_[first] = second;
     partner_[second] = first;
   }
-}
-
-void ForwardWire::forward(const Parcel& parcel, std::uint64_t /*now_ns*/, Transmit& out) noexcept {
-  const PortIndex egress = partner_[parcel.port];
-  // VLAN tags ride on top of the MTU.
-  const std::size_t frame_max =
-      wire::kEthernetBytes + limits::kVlanTagsMax * wire::kVlanTagBytes + out.mtu(egress);
-  if (parcel.bytes.size() > frame_max) {
-    out.drop(parcel.packet, DropReason::packet_too_big);
-    return;
-  }
-  out.send(egress, parcel.packet);
-}
-
-void ForwardWire::link(const Parcel& parcel, std::uint64_t now_ns, Transmit& out) noexcept {
-  forward(parcel, now_ns, out);
 }
 
 }  // namespace portcullis::dataplane

@@ -19,16 +19,9 @@ Transmit::Transmit(std::span<const std::unique_ptr<Port>> ports, const BufferPoo
   }
 }
 
-void Transmit::send(PortIndex port, rte_mbuf* packet) noexcept {
-  Lane& lane = lanes_[port];
-  if (lane.count == 0) {
-    waiting_.push_back(port);  // At most once a lane until flush(): within the capacity.
-  }
-  lane.packets[lane.count++] = packet;
-  if (lane.count == lane.packets.size()) {
-    flush(lane);
-    std::erase(waiting_, port);
-  }
+void Transmit::flush_full(PortIndex port) noexcept {
+  flush(lanes_[port]);
+  std::erase(waiting_, port);
 }
 
 void Transmit::send_copy(PortIndex port, std::span<const std::uint8_t> frame) noexcept {

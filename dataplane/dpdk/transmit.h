@@ -30,7 +30,16 @@ class Transmit {
   Transmit(std::span<const std::unique_ptr<Port>> ports, const BufferPool& pool);
 
   /// Takes the packet; it leaves with the next flush(), or earlier when the buffer is full.
-  void send(PortIndex port, rte_mbuf* packet) noexcept;
+  void send(PortIndex port, rte_mbuf* packet) noexcept {
+    Lane& lane = lanes_[port];
+    if (lane.count == 0) {
+      waiting_.push_back(port);  // At most once a lane until flush(): within the capacity.
+    }
+    lane.packets[lane.count++] = packet;
+    if (lane.count == lane.packets.size()) {
+      flush_full(port);
+    }
+  }
   /// Sends a frame of our own making. Out of buffers it is lost, and counted.
   void send_copy(PortIndex port, std::span<const std::uint8_t> frame) noexcept;
   /// Takes the packet and ends it.
@@ -54,6 +63,7 @@ class Transmit {
     std::array<rte_mbuf*, limits::kBurstMax> packets{};
   };
   void flush(Lane& lane) noexcept;
+  void flush_full(PortIndex port) noexcept;
 
   rte_mempool* pool_;
   std::vector<Lane> lanes_;

@@ -27,6 +27,7 @@ struct Packet {
     abort,   // TCP RST, SCTP ABORT or SHUTDOWN COMPLETE: no more from either.
   };
 
+  FlowTuple tuple;  // `related`: of the quoted packet, in its direction.
   Kind kind = Kind::drop;
   DropReason reason = DropReason::invalid_header;
   Event event = Event::data;
@@ -39,7 +40,6 @@ struct Packet {
   bool fragmented = false;
   std::uint16_t icmp = 0;       // type << 8 | code of this very packet.
   std::uint16_t l3_offset = 0;  // Of ARP or IP; 0 where there is none.
-  FlowTuple tuple;              // `related`: of the quoted packet, in its direction.
   AddressBytes source{};        // Of the frame's own IP header; link: of IPv6, ARP's sender.
 
   friend bool operator==(const Packet&, const Packet&) = default;
