@@ -14,22 +14,25 @@ BUILD = os.environ.get("PORTCULLIS_BUILD", os.path.join(shop.ROOT, "build", "rel
 DAEMON = os.path.join(BUILD, "apps", "portcullisd")
 CLI = os.path.join(BUILD, "apps", "portcullis")
 START_PATIENCE_S = 30
-# A port's queue in frames: a busy machine may leave the daemon out for half a second.
-QUEUE = "framecnt=2048"
+# How a port takes a veth. A queue of so many frames: a busy machine may leave the daemon out for
+# half a second.
+AF_PACKET = "net_af_packet{index},iface={device},framecnt=2048"
+# Slower, but what comes in fragments stays in them: the kernel puts those for af_packet together.
+PCAP = "net_pcap{index},rx_iface_in={device},tx_iface={device}"
 
 
 def quoted(values):
     return "[" + ", ".join(json.dumps(value) for value in values) + "]"
 
 
-def configuration(lab, socket_path, manifests, extra=""):
+def configuration(lab, socket_path, manifests, extra="", vdev=AF_PACKET):
     """The TOML for a lab's mode. `extra` is appended, e.g. another section."""
     # The worker gets a processor of its own where there are two.
     processors = sorted(os.sched_getaffinity(0))
     lines = ["[eal]", f'file_prefix = "{lab.run.prefix}"', f"control_cpu = {processors[0]}",
              f"worker_cpus = [{processors[-1]}]", "telemetry = false"]
     for index, (name, device, role, addresses) in enumerate(lab.port_tables()):
-        lines += [f"[ports.{name}]", f'vdev = "net_af_packet{index},iface={device},{QUEUE}"',
+        lines += [f"[ports.{name}]", f'vdev = "{vdev.format(index=index, device=device)}"',
                   f'role = "{role}"']
         if addresses:
             lines.append(f"addresses = {quoted(addresses)}")
@@ -50,13 +53,13 @@ class StartFailure(Exception):
 class Daemon:
     """A running portcullisd. `manifests`: what it enforces from the first packet."""
 
-    def __init__(self, lab, manifests=(shop.SHOP,), extra=""):
+    def __init__(self, lab, manifests=(shop.SHOP,), extra="", vdev=AF_PACKET):
         self.lab, folder = lab, lab.run.folder
         self.socket = os.path.join(folder, "control.sock")
         self.config = os.path.join(folder, "portcullis.toml")
         self.log_path = os.path.join(folder, "portcullisd.log")
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(configuration(lab, self.socket, manifests, extra))
+            file.write(configuration(lab, self.socket, manifests, extra, vdev))
         self.process = self._start(os.path.join(folder, "notify.sock"))
 
     def _start(self, notify_path):

@@ -18,6 +18,7 @@ class LabCase(unittest.TestCase):
 
     mode = "node"
     with_daemon = True
+    vdev = daemon_module.AF_PACKET
 
     @classmethod
     def setUpClass(cls):
@@ -25,7 +26,7 @@ class LabCase(unittest.TestCase):
         cls.addClassCleanup(cls.run_.close)
         cls.lab = lab_module.Lab(cls.run_, cls.mode)
         if cls.with_daemon:
-            cls.daemon = daemon_module.Daemon(cls.lab)
+            cls.daemon = daemon_module.Daemon(cls.lab, vdev=cls.vdev)
 
     def line(self, source, destination, protocol, port=0, family=4):
         """One line of the matrix by its ends, also one that expect.tsv does not have."""
