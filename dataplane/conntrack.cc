@@ -89,8 +89,12 @@ std::uint32_t Conntrack::insert(const NewFlow& flow,
                                 std::uint64_t now_ns) noexcept {
   Slot slot = free_slot(hash);
   if (slot.bucket == nullptr || free_.empty()) {
-    // Room must be made in these very buckets only where they are what is full.
-    if (!evict_from_buckets(hash, now_ns) && (slot.bucket == nullptr || !evict_anywhere(now_ns))) {
+    // The entries of a bucket are all over memory, so it is searched only where there is no other
+    // way: where it is what is full, or entries in a row are all established.
+    const bool made_room = slot.bucket == nullptr
+                               ? evict_from_buckets(hash, now_ns)
+                               : evict_anywhere(now_ns) || evict_from_buckets(hash, now_ns);
+    if (!made_room) {
       return kNoEntry;
     }
     slot = free_slot(hash);
@@ -123,6 +127,7 @@ void Conntrack::remove(std::uint32_t index) noexcept {
         Bucket& first = buckets_[first_bucket(h)];
         first.sent_on -= &bucket == &first ? 0 : 1;
         entry.state = FlowState::none;
+        entry.deadline_ns = 0;  // So that find() never takes it for a live one.
         free_.push_back(index);
         ++version_;
         return;

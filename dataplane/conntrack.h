@@ -44,8 +44,8 @@ struct alignas(64) FlowEntry {
   FlowState state = FlowState::none;
   std::uint8_t finished = 0;  // Bit 0: the original side has finished; bit 1: the other.
   classifier::Verdict verdict;
-  std::uint64_t epoch = 0;  // Of the generation that gave the verdict.
-  std::uint64_t deadline_ns = 0;
+  std::uint64_t epoch = 0;        // Of the generation that gave the verdict.
+  std::uint64_t deadline_ns = 0;  // 0: free.
 };
 static_assert(sizeof(FlowEntry) == 64);
 
@@ -83,8 +83,8 @@ class Conntrack {
     bool answer = false;
     std::uint64_t hash = 0;
   };
-  /// The live flow of a tuple. One that has timed out is ended here. `likely` is what
-  /// prefetch_entries() said of the hash, if nothing but find() was called since.
+  /// The live flow of a tuple. One that has timed out is ended here. `likely` is looked at first:
+  /// it may be the flow's entry, any other, or none.
   Found find(const Sought& sought, std::uint64_t now_ns, std::uint32_t likely = kNoEntry) noexcept;
 
   /// Adds a flow. REQUIRES: find() has just not found it.
@@ -253,7 +253,6 @@ inline Conntrack::Found Conntrack::try_entry(std::uint32_t index,
 inline Conntrack::Found Conntrack::find(const Sought& sought,
                                         std::uint64_t now_ns,
                                         std::uint32_t likely) noexcept {
-  // An entry that is free by now has timed out, and its deadline says so.
   if (likely != kNoEntry && entries_[likely].deadline_ns > now_ns) [[likely]] {
     if (const Found found = try_entry(likely, sought)) [[likely]] {
       return found;

@@ -350,7 +350,7 @@ void Pipeline::State::settle(const Burst& burst, Step& step, Outcome& outcome) {
     return;
   }
   if (packet.kind != Kind::stateless && conntrack.version() != burst.conntrack_version) {
-    step.found = conntrack.find(sought_of(step), burst.now_ns);
+    step.found = conntrack.find(sought_of(step), burst.now_ns, step.found.index);
   }
   const Question question = question_of(step, burst.generation.epoch);
   if (question == Question::packet || !step.found) {

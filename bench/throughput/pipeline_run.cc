@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <iterator>
 #include <optional>
 #include <random>
 #include <string>
@@ -194,6 +195,7 @@ class PipelineRun {
         generation_(generation),
         udp4_(world, *generation.table, Traffic::Kind::udp4),
         mixed_(world, *generation.table, Traffic::Kind::mixed),
+        tcp4_(world, *generation.table, Traffic::Kind::tcp4),
         report_(report) {}
 
   Result<void> run() {
@@ -211,7 +213,7 @@ class PipelineRun {
                    .rows = std::move(stages_)});
     }
     measure_memory();
-    return {};
+    return measure_flood();
   }
 
  private:
@@ -261,6 +263,49 @@ class PipelineRun {
     return median(std::move(repetitions));
   }
 
+  /// Established connections, and as many SYNs of connections that come to nothing, soon more than
+  /// there is room for. What the flood may not do: end a connection, or cost more as it goes on.
+  Result<void> measure_flood() {
+    Drive drive(generation_, tcp4_, kFloodFlows);
+    for (const Step step : {Step::open, Step::accept, Step::data}) {
+      drive.run(of_every_flow(kFloodFlows, step), kBurst);
+    }
+    const std::vector<Turn> calm = established_turns(kFloodFlows, options_.seed);
+    const double before = median(drive.run(calm, kBurst));
+    PORTCULLIS_TRY_VOID(expect_forwarded(drive.counters(), {.name = "SYN", .flows = kFloodFlows}));
+
+    std::vector<double> costs;
+    std::vector<Turn> turns(kBuffers);
+    std::size_t next = kFloodFlows;
+    const Stopwatch watch;
+    while (watch.seconds() < (options_.quick ? kFloodSecondsQuick : kFloodSeconds)) {
+      for (std::size_t i = 0; i < turns.size(); i += 2) {
+        turns[i] = calm[(next + i) % calm.size()];
+        turns[i + 1] = {static_cast<std::uint32_t>(next), Step::open};
+        next = next + 1 == tcp4_.flows_max() ? kFloodFlows : next + 1;
+      }
+      std::ranges::copy(drive.run(turns, kBurst), std::back_inserter(costs));
+    }
+    const auto tenth = static_cast<std::ptrdiff_t>(costs.size() / 10 + 1);
+    const double first = median({costs.begin(), costs.begin() + tenth});
+    const double last = median({costs.end() - tenth, costs.end()});
+    const auto dropped = [&drive](dataplane::DropReason reason) {
+      return static_cast<double>(drive.counters().drops[static_cast<std::size_t>(reason)].get());
+    };
+    report_.add({.name = "SYN flood, 10k connections",
+                 .columns = {"calm cycles", "flood cycles", "first tenth", "last tenth", "SYNs M"},
+                 .rows = {{"half of all packets",
+                           {before,
+                            median(std::vector(costs)),
+                            first,
+                            last,
+                            static_cast<double>(costs.size() * kBuffers / 2) * 1e-6}}}});
+    report_.at_most("flood_lost", dropped(dataplane::DropReason::not_a_new_flow), "packets", 0);
+    report_.measured("flood_refused", dropped(dataplane::DropReason::conntrack_full), "SYNs");
+    report_.measured("flood_drift", last / first, "ratio");
+    return {};
+  }
+
   void measure_memory() {
     const auto bytes = peak_bytes([] {
       const dataplane::Pipeline pipeline({.conntrack = conntrack_for(kNewFlows), .ports = 2});
@@ -274,11 +319,15 @@ class PipelineRun {
   static constexpr std::size_t kBurst = limits::kBurstMax;
   /// How many flows are begun to tell what a new one costs.
   static constexpr std::size_t kNewFlows = 1'000'000;
+  static constexpr std::size_t kFloodFlows = 10'000;
+  static constexpr double kFloodSeconds = 60;
+  static constexpr double kFloodSecondsQuick = 2;
 
   const ThroughputOptions& options_;
   const dataplane::Generation& generation_;
   const Traffic udp4_;
   const Traffic mixed_;
+  const Traffic tcp4_;
   Report& report_;
   using Rows = std::vector<std::pair<std::string, std::vector<std::optional<double>>>>;
   Rows rows_;

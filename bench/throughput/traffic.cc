@@ -111,6 +111,18 @@ std::uint8_t tcp_flags_of(Traffic::Step step) {
   return static_cast<std::uint8_t>(syn | (step == open ? 0 : wire::kTcpAck));
 }
 
+bool is_wanted(Traffic::Kind kind, std::uint8_t protocol) {
+  switch (kind) {
+    case Traffic::Kind::udp4:
+      return protocol == kProtocolUdp;
+    case Traffic::Kind::tcp4:
+      return protocol == kProtocolTcp;
+    case Traffic::Kind::mixed:
+      break;
+  }
+  return true;
+}
+
 }  // namespace
 
 void add_ipv6(World& world) {
@@ -126,8 +138,8 @@ Traffic::Traffic(const World& world, const Table& table, Kind kind) {
   std::array<std::uint8_t, kFrameBytesMax> frame{};
   for (const Key4& key : make_trace(world, table, TraceKind::allowed)) {
     // Flows of one pair of pods would have to be told apart by more than their source port.
-    const bool wanted = kind == Kind::mixed || key.protocol == kProtocolUdp;
-    if (!wanted || key.src == key.dst || !pairs.insert(pair_of(key)).second) {
+    if (!is_wanted(kind, key.protocol) || key.src == key.dst ||
+        !pairs.insert(pair_of(key)).second) {
       continue;
     }
     const Key6 key6 = key6_like(key);

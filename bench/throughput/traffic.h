@@ -23,6 +23,7 @@ class Traffic {
  public:
   enum class Kind : std::uint8_t {
     udp4,   // UDP over IPv4 only: the shortest frames.
+    tcp4,   // TCP over IPv4 only.
     mixed,  // As the policies have it, nine tenths TCP; one flow in four over IPv6.
   };
   /// Where in its flow a frame stands. Datagrams look alike in all steps of a direction.
