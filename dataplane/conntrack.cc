@@ -98,6 +98,7 @@ std::uint32_t Conntrack::insert(const NewFlow& flow,
       return kNoEntry;
     }
     slot = free_slot(hash);
+    PORTCULLIS_CHECK(slot.bucket != nullptr);
   }
   const std::uint32_t index = free_.back();
   free_.pop_back();

@@ -143,15 +143,15 @@ struct Pipeline::State {
   void count_flows();
   void count_released();
 
+  Counters counters;
+  std::array<Step, limits::kBurstMax> steps;
   Conntrack conntrack;
   Fragments fragments;
   const SourceGuard guard;
-  const bool loose;
-  const bool revalidates;
-  std::array<Step, limits::kBurstMax> steps;
   Questions<Key4> questions4;
   Questions<Key6> questions6;
-  Counters counters;
+  const bool loose;
+  const bool revalidates;
 };
 
 Pipeline::Pipeline(const PipelineOptions& options) : state_(std::make_unique<State>(options)) {}

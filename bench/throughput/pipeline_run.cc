@@ -299,7 +299,7 @@ class PipelineRun {
                             median(std::vector(costs)),
                             first,
                             last,
-                            static_cast<double>(costs.size() * kBuffers / 2) * 1e-6}}}});
+                            static_cast<double>(costs.size() * kBuffers) * 0.5e-6}}}});
     report_.at_most("flood_lost", dropped(dataplane::DropReason::not_a_new_flow), "packets", 0);
     report_.measured("flood_refused", dropped(dataplane::DropReason::conntrack_full), "SYNs");
     report_.measured("flood_drift", last / first, "ratio");

@@ -32,8 +32,8 @@ struct Malformed {
   std::function<Bytes()> make;
 };
 
-void PrintTo(const Malformed& one, std::ostream* out) {
-  *out << one.name;
+std::ostream& operator<<(std::ostream& out, const Malformed& one) {
+  return out << one.name;
 }
 
 Bytes udp() {
