@@ -73,8 +73,9 @@ class Conntrack {
 
   /// Equal for both directions of a flow.
   [[nodiscard]] std::uint64_t hash(const FlowTuple& tuple) const noexcept;
-  /// Two steps of warming the cache for a later find(). The second says which entry is likely.
-  void prefetch_buckets(std::uint64_t hash) const noexcept;
+  /// Two steps of warming the cache for a later find(): the first bucket, then what its tags name.
+  /// The second says which entry is likely, or kNoEntry.
+  void prefetch_bucket(std::uint64_t hash) const noexcept;
   [[nodiscard]] std::uint32_t prefetch_entries(std::uint64_t hash) const noexcept;
 
   /// What is asked for. `answer` as in Packet.
@@ -218,7 +219,7 @@ inline unsigned Conntrack::slots_with(const Bucket& bucket, std::uint16_t tag) n
 }
 
 // Inlined by force: gcc takes a function that only prefetches for one without effect, and drops it.
-[[gnu::always_inline]] inline void Conntrack::prefetch_buckets(std::uint64_t hash) const noexcept {
+[[gnu::always_inline]] inline void Conntrack::prefetch_bucket(std::uint64_t hash) const noexcept {
   __builtin_prefetch(&buckets_[first_bucket(hash)]);
 }
 

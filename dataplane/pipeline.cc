@@ -212,7 +212,7 @@ const Counters& Pipeline::counters() const noexcept {
   return state_->counters;
 }
 
-/// A frame to a packet, and its flow's buckets asked for.
+/// A frame to a packet, and its flow's bucket asked for.
 void Pipeline::State::read(const Frame& frame, Step& step) {
   const std::span<const std::uint8_t> bytes(frame.data, frame.length);
   // In place: a copy of what was just written in pieces would wait for all of them.
@@ -223,11 +223,11 @@ void Pipeline::State::read(const Frame& frame, Step& step) {
   }
   if (has_flow(step)) {
     step.hash = conntrack.hash(step.packet.tuple);
-    conntrack.prefetch_buckets(step.hash);
+    conntrack.prefetch_bucket(step.hash);
   }
 }
 
-/// Asks for each thing well before it is read: a frame, then its flow's buckets, then its entry.
+/// Asks for each thing well before it is read: a frame, then its flow's bucket, then its entry.
 void Pipeline::State::parse_all(std::span<const Frame> frames) {
   const std::size_t count = frames.size();
   for (std::size_t i = 0; i < count + kEntriesBehind; ++i) {

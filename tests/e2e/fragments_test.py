@@ -29,6 +29,7 @@ def fragment(line, number, offset, more, octets):
 class NodeFragments(scenario.LabCase):
     mode = "node"
     vdev = daemon.PCAP
+    number = 0  # Of the last datagram made from raw pieces.
 
     def pick(self, protocol, allowed, family):
         """A line of the matrix between two pods."""
@@ -68,7 +69,7 @@ class NodeFragments(scenario.LabCase):
         client = self.client(line)
         raw = self.open(line, socket.SOCK_RAW, socket.IPPROTO_RAW)
         datagram = struct.pack("!HHHH", client.getsockname()[1], line.port, 48, 0) + bytes(40)
-        self.number = getattr(self, "number", 0) + 1
+        self.number += 1
         for begin, end in pieces:
             raw.sendto(fragment(line, self.number, begin, end < 48, datagram[begin:end]),
                        (line.destination_address, 0))

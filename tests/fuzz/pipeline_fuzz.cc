@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Frames through a whole pipeline, which keeps its flows from one to the next: nothing passes that
 // the linear matcher denies, and every frame is counted once. Generations alternate.
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -13,11 +12,10 @@
 #include "classifier/compile.h"
 #include "classifier/reference.h"
 #include "dataplane/counters.h"
-#include "dataplane/packet/checksum.h"
 #include "dataplane/packet/fragment.h"
-#include "dataplane/packet/headers.h"
 #include "dataplane/packet/parse.h"
 #include "dataplane/pipeline.h"
+#include "tests/fuzz/mended.h"
 
 using namespace portcullis;
 using namespace portcullis::dataplane;
@@ -95,8 +93,7 @@ class Harness {
   void take(std::span<const std::uint8_t> input) {
     // As it is, and with a right IPv4 checksum, which few mutations have.
     std::array<std::vector<std::uint8_t>, 2> copies{std::vector(input.begin(), input.end()),
-                                                    std::vector(input.begin(), input.end())};
-    mend(copies[1]);
+                                                    mended(input)};
     std::array<Frame, 2> frames;
     for (std::size_t i = 0; i < frames.size(); ++i) {
       frames[i] = {.data = copies[i].data(),
@@ -124,18 +121,6 @@ class Harness {
 
  private:
   [[nodiscard]] const Side& side() const { return epoch_ % 2 == 0 ? even_ : odd_; }
-
-  static void mend(std::vector<std::uint8_t>& frame) {
-    const std::size_t l3_offset = parse(frame).l3_offset;
-    if (l3_offset == 0 || frame.size() < l3_offset + wire::kIpv4Bytes ||
-        frame[l3_offset] >> 4U != 4) {
-      return;
-    }
-    const std::span ip = std::span(frame).subspan(l3_offset);
-    const std::size_t header = std::min<std::size_t>((ip[0] & 0xfU) * std::size_t{4}, ip.size());
-    wire::store16(&ip[wire::kIpv4Checksum], 0);
-    wire::store16(&ip[wire::kIpv4Checksum], checksum_finish(checksum_add(0, ip.first(header))));
-  }
 
   static DatagramKey datagram(std::span<const std::uint8_t> frame, const Packet& packet) {
     return datagram_of(frame, packet, fragment_of(frame, packet));
