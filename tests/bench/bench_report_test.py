@@ -55,7 +55,22 @@ RUN = {
 
 
 def page_of(run):
-    return bench_report.page(run, bench_report.plots(run["rows"]))
+    return bench_report.page(run, "benchmarks", bench_report.plots(run["rows"]))
+
+
+THROUGHPUT_RUN = {
+    "machine": "A Processor; load average 0.10 0.20 0.30 1/99 7; pinned to core 1",
+    "mode": "quick", "seed": 1, "notes": [],
+    "grids": [
+        {"name": "pipeline, flows", "rows": [{"name": "10k", "cycles, burst 64": 66.4},
+                                             {"name": "1M", "cycles, burst 64": 127.0},
+                                             {"name": "10k, new", "cycles, burst 64": 310.0}]},
+        {"name": "10k flows, 64 B", "rows": [{"name": "portcullis", "Mpps": 12.5},
+                                             {"name": "testpmd io", "Mpps": 25.0}]},
+    ],
+    "figures": [{"name": "pipeline_10k_cycles", "value": 66.4, "unit": "cycles",
+                 "target": "<=40", "reached": False}],
+}
 
 
 class Page(unittest.TestCase):
@@ -81,6 +96,21 @@ class Page(unittest.TestCase):
         self.assertNotIn("not idle", page_of(RUN))
         busy = RUN | {"machine": "A Processor; load average 5.10 0.20 0.30"}
         self.assertIn("**The machine was not idle (load average 5.1", page_of(busy))
+
+
+class Throughput(unittest.TestCase):
+    def test_has_a_table_for_each_grid_and_shows_its_plots(self):
+        drawn = bench_report.throughput_plots(THROUGHPUT_RUN)
+        page = bench_report.throughput_page(THROUGHPUT_RUN, "throughput", drawn)
+        self.assertIn("| pipeline_10k_cycles | 66.4 | cycles | <=40 | missed |", page)
+        self.assertIn("## 10k flows, 64 B", page)
+        self.assertIn("| testpmd io | 25.0 |", page)
+        self.assertIn("(throughput/cycles-flows.svg)", page)
+
+    def test_plots_only_rows_that_are_a_number_of_flows(self):
+        _, _, svg = bench_report.throughput_plots(THROUGHPUT_RUN)[0]
+        line = next(iter(xml.etree.ElementTree.fromstring(svg).iter(SVG + "polyline")))
+        self.assertEqual(len(line.get("points").split()), 2)
 
 
 class Plots(unittest.TestCase):
