@@ -160,15 +160,20 @@ Result<AddressMaps> fold_and_map(Crew& crew,
                                  const WholeOptions& whole,
                                  Compiled& out) {
   crew.begin("permits", out.classes.classes.size());
-  out.permits = begin_permits(rules.default_mode,
-                              out.classes,
-                              *out.matrix,
-                              whole.reserve,
-                              {.bytes_max = bytes_left, .narrowest = whole.narrowest_permits});
+  out.permits = begin_permits(
+      out.classes,
+      *out.matrix,
+      whole.reserve,
+      {.bytes_max = bytes_left, .narrowest = whole.narrowest_permits, .mode = rules.default_mode},
+      crew);
+  if (out.permits != nullptr && !out.permits->fold(out.classes, crew)) {
+    out.permits = nullptr;
+  }
+  // Only one thread can lay cells out.
   Result<AddressMaps> maps;
   const auto mapping =
       crew.beside([&] { maps = map_addresses(rules, out.classes, bytes_left, crew); });
-  if (out.permits != nullptr && !out.permits->fold(out.classes, &crew)) {
+  if (out.permits != nullptr && !out.permits->lay_out(out.classes.classes.size(), crew)) {
     out.permits = nullptr;
   }
   mapping->join();
@@ -185,7 +190,7 @@ Result<Compiled> run_phases(Crew& crew,
   std::unique_ptr<Crew::Aside> filtering;
   if (!rules.static_rules.empty()) {
     crew.begin("static rules", rules.static_rules.size());
-    filtering = crew.beside([&] { filter = compile_filter(rules, bytes_max); });
+    filtering = crew.beside([&] { filter = compile_filter(rules, bytes_max, crew.stop()); });
   }
   Compiled out{.classes = find_classes(rules, crew)};
   const Result<void> added = add_matrix(crew, rules, bytes_max, out);

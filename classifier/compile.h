@@ -28,7 +28,7 @@ struct CompileOptions {
   /// calling thread may use, and fewer for small rule sets. Hired threads inherit its affinity.
   unsigned threads = 0;
   /// A stop that is requested here ends the compile soon: after milliseconds at 100,000 pods, some
-  /// ten times that at a million. Static rules that are being compiled are compiled to their end.
+  /// ten times that at a million.
   std::stop_token stop;
   /// Called on the calling thread: when a phase begins, and at most 20 times a second. May be
   /// empty.

@@ -32,6 +32,7 @@ class Crew {
   [[nodiscard]] unsigned threads() const { return threads_; }
   /// Somebody has asked to stop: loops end early, and what they leave behind means nothing.
   [[nodiscard]] bool stopped() const { return stop_.stop_requested(); }
+  [[nodiscard]] const std::stop_token& stop() const { return stop_; }
 
   /// The next phase begins, of `total` steps; the caller is told.
   void begin(std::string_view phase, std::size_t total);

@@ -182,9 +182,10 @@ std::string to_text(const TableReport& report) {
   }
   if (report.filter) {
     out += fmt::format(
-        "static   {} products with {} lists of rules; bytes: addresses {}, ports {}, cells {}, "
+        "static   {} {} with {} lists of rules; bytes: addresses {}, ports {}, cells {}, "
         "shapes of lists {}; {} entries in the tree of what they do not take\n",
         report.filter->products,
+        report.filter->products == 1 ? "product" : "products",
         report.filter->lists,
         report.filter->address_maps,
         report.filter->port_points,

@@ -29,6 +29,7 @@ class Comb {
 
  private:
   [[nodiscard]] std::uint32_t behind_all(std::span<const std::uint32_t> columns) const;
+  void reach(std::size_t base, std::span<const std::uint32_t> columns);
   [[nodiscard]] std::uint64_t taken_from(std::size_t place) const;
   void take(std::vector<std::uint64_t>& bits, std::size_t place);
 

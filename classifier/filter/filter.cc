@@ -36,9 +36,10 @@ struct PointMaps {
 
 class FilterCompiler {
  public:
-  FilterCompiler(const RuleSet& rules, std::size_t bytes_max)
+  FilterCompiler(const RuleSet& rules, std::size_t bytes_max, const std::stop_token& stop)
       : rules_(rules.static_rules),
         bytes_max_(bytes_max),
+        stop_(stop),
         src_(rules_, &StaticRule::src),
         dst_(rules_, &StaticRule::dst),
         space_(rules_) {}
@@ -56,11 +57,16 @@ class FilterCompiler {
     Products products = make_products(with_match,
                                       {.src = src_.count(), .dst = dst_.count()},
                                       RuleLists(space_, outcomes_, matches_),
-                                      bytes_max_);
+                                      bytes_max_,
+                                      stop_);
     Rectangles& in_tree = products.rest;
     in_tree.insert(in_tree.end(), without.begin(), without.end());
     std::ranges::sort(in_tree, {}, &Rectangle::rule);
-    std::vector<std::byte> bytes = assemble(maps, products, make_tree(in_tree, rules_, outcomes_));
+    const RuleTree tree = make_tree(in_tree, rules_, outcomes_, stop_);
+    if (stop_.stop_requested()) {
+      return std::vector<std::byte>{};
+    }
+    std::vector<std::byte> bytes = assemble(maps, products, tree);
     if (bytes.size() > bytes_max_) {
       return too_large(bytes.size(), maps.bytes(), products.bytes());
     }
@@ -88,6 +94,7 @@ class FilterCompiler {
 
   const std::vector<StaticRule>& rules_;
   std::size_t bytes_max_;
+  const std::stop_token& stop_;
   AddressPoints src_;
   AddressPoints dst_;
   PortSpace space_;
@@ -232,11 +239,13 @@ const Record* records(const std::byte* filter, FilterPart part) {
 
 }  // namespace
 
-Result<std::vector<std::byte>> compile_filter(const RuleSet& rules, std::size_t bytes_max) {
+Result<std::vector<std::byte>> compile_filter(const RuleSet& rules,
+                                              std::size_t bytes_max,
+                                              const std::stop_token& stop) {
   if (rules.static_rules.empty()) {
     return std::vector<std::byte>{};
   }
-  return FilterCompiler(rules, bytes_max).run();
+  return FilterCompiler(rules, bytes_max, stop).run();
 }
 
 FilterSizes filter_sizes(const std::byte* filter) {

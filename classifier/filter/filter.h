@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
+#include <stop_token>
 #include <vector>
 
 #include "base/result.h"
@@ -14,8 +14,11 @@ namespace portcullis::classifier {
 
 /// Bytes that begin with a FilterHeader; none if there are no static rules. REQUIRES:
 /// check_rules() took the rules.
+/// Once `stop` is requested it ends soon, and what it returns means nothing.
 /// Errors: more than `bytes_max` bytes; the message says what takes them.
-Result<std::vector<std::byte>> compile_filter(const RuleSet& rules, std::size_t bytes_max);
+Result<std::vector<std::byte>> compile_filter(const RuleSet& rules,
+                                              std::size_t bytes_max,
+                                              const std::stop_token& stop = {});
 
 /// How the rules are spread over the engines, for status and table dump.
 struct FilterSizes {

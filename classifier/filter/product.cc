@@ -194,7 +194,8 @@ class CellLayout {
   }
 
   /// Bases by row, and the cells.
-  std::pair<std::vector<std::uint32_t>, std::vector<std::uint32_t>> finish() {
+  std::pair<std::vector<std::uint32_t>, std::vector<std::uint32_t>> finish(
+      const std::stop_token& stop) {
     if (!sparse_) {
       return {std::move(bases_), whole_.words()};
     }
@@ -210,6 +211,9 @@ class CellLayout {
     Comb comb;
     bases_.resize(rows_.size());
     for (const std::size_t row : order) {
+      if (stop.stop_requested()) {
+        return {};
+      }
       row_.clear();
       for (const Segment& segment : rows_[row]) {
         for (std::uint32_t column = segment.columns.first; column < segment.columns.end; ++column) {
@@ -254,7 +258,12 @@ std::size_t ProductCost::bytes() const {
   return is_sparse() ? filled_cells * sizeof(SparseCell) : whole_cells * sizeof(std::uint32_t);
 }
 
-ProductCost cost_of_product(std::span<const Rectangle> rules, std::size_t bytes_max) {
+ProductCost cost_of_product(std::span<const Rectangle> rules,
+                            std::size_t bytes_max,
+                            const std::stop_token& stop) {
+  if (stop.stop_requested()) {
+    return {};
+  }
   const Grid grid(rules);
   ProductCost cost{.whole_cells = grid.rows.count() * grid.columns.count()};
   cost.filled_cells = cost.whole_cells;
@@ -273,7 +282,9 @@ ProductCost cost_of_product(std::span<const Rectangle> rules, std::size_t bytes_
   }
   cost.filled_cells = 0;
   std::vector<Strip> strips;
-  for (std::uint32_t row = 1; row < grid.rows.count() && cost.bytes() <= bytes_max; ++row) {
+  for (std::uint32_t row = 1;
+       row < grid.rows.count() && cost.bytes() <= bytes_max && !stop.stop_requested();
+       ++row) {
     grid.collect(row, strips);
     cost.filled_cells += columns_held(strips);
   }
@@ -283,10 +294,14 @@ ProductCost cost_of_product(std::span<const Rectangle> rules, std::size_t bytes_
 std::optional<Product> make_product(std::span<const Rectangle> rules,
                                     const PointCounts& points,
                                     RuleLists& lists,
-                                    std::size_t list_bytes_max) {
+                                    std::size_t list_bytes_max,
+                                    const std::stop_token& stop) {
+  if (stop.stop_requested()) {
+    return std::nullopt;
+  }
   const Grid grid(rules);
   constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
-  Product product{.sparse = cost_of_product(rules, kAll).is_sparse()};
+  Product product{.sparse = cost_of_product(rules, kAll, stop).is_sparse()};
   CellLayout layout(grid.columns.count(), product.sparse);
   layout.add_row({});
   RowSweep sweep(lists);
@@ -294,11 +309,14 @@ std::optional<Product> make_product(std::span<const Rectangle> rules,
   for (std::uint32_t row = 1; row < grid.rows.count(); ++row) {
     grid.collect(row, strips);
     layout.add_row(sweep.run(strips));
-    if (lists.bytes() > list_bytes_max) {
+    if (lists.bytes() > list_bytes_max || stop.stop_requested()) {
       return std::nullopt;
     }
   }
-  auto [bases, cells] = layout.finish();
+  auto [bases, cells] = layout.finish(stop);
+  if (stop.stop_requested()) {
+    return std::nullopt;
+  }
   product.cells = std::move(cells);
   product.bases = grid.rows.line_of_points(points.src);
   for (std::uint32_t& base : product.bases) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "classifier/filter/rectangle.h"
@@ -36,8 +37,10 @@ struct ProductCost {
   /// Of its cells, in the kind of row that takes less.
   [[nodiscard]] std::size_t bytes() const;
 };
-/// Beyond `bytes_max` it stops counting.
-ProductCost cost_of_product(std::span<const Rectangle> rules, std::size_t bytes_max);
+/// Beyond `bytes_max` it stops counting; once `stop` is requested, too, and the cost means nothing.
+ProductCost cost_of_product(std::span<const Rectangle> rules,
+                            std::size_t bytes_max,
+                            const std::stop_token& stop);
 
 struct PointCounts {
   std::size_t src = 0;
@@ -45,10 +48,12 @@ struct PointCounts {
 };
 
 /// REQUIRES: `lists` knows the match of every rule.
-/// Errors: nothing if `lists` grows beyond `list_bytes_max`; it has then grown in vain.
+/// Errors: nothing if `lists` grows beyond `list_bytes_max`, or `stop` is requested; it has then
+/// grown in vain.
 std::optional<Product> make_product(std::span<const Rectangle> rules,
                                     const PointCounts& points,
                                     RuleLists& lists,
-                                    std::size_t list_bytes_max);
+                                    std::size_t list_bytes_max,
+                                    const std::stop_token& stop);
 
 }  // namespace portcullis::classifier

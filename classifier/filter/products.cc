@@ -68,10 +68,14 @@ std::vector<Rectangles> parted(std::span<const Rectangle> rules, const Parting& 
 /// Of all rules, or nothing if they do not fit.
 std::optional<Products> make_few(const std::vector<Rectangles>& groups,
                                  const PointCounts& points,
-                                 const RuleLists& none) {
+                                 const RuleLists& none,
+                                 const std::stop_token& stop) {
+  if (stop.stop_requested()) {
+    return std::nullopt;
+  }
   std::size_t room = kFewProductsBytes;
   for (const Rectangles& group : groups) {
-    const std::size_t bytes = cost_of_product(group, room).bytes();
+    const std::size_t bytes = cost_of_product(group, room, stop).bytes();
     if (bytes > room) {
       return std::nullopt;
     }
@@ -79,7 +83,7 @@ std::optional<Products> make_few(const std::vector<Rectangles>& groups,
   }
   Products products{.lists = none};
   for (const Rectangles& group : groups) {
-    auto product = make_product(group, points, products.lists, room);
+    auto product = make_product(group, points, products.lists, room, stop);
     if (!product) {
       return std::nullopt;
     }
@@ -92,7 +96,8 @@ std::optional<Products> make_few(const std::vector<Rectangles>& groups,
 Products make_four(std::span<const Rectangle> rules,
                    const PointCounts& points,
                    const RuleLists& none,
-                   std::size_t bytes_max) {
+                   std::size_t bytes_max,
+                   const std::stop_token& stop) {
   Products products{.lists = none};
   const std::size_t cell_bytes_max = bytes_max / 4 / kProductsMax;
   for (Rectangles& group : parted(rules, kInFour)) {
@@ -106,13 +111,13 @@ Products make_four(std::span<const Rectangle> rules,
           products.rest.end(), group.end() - static_cast<std::ptrdiff_t>(count), group.end());
       group.resize(group.size() - count);
     };
-    while (cost_of_product(group, cell_bytes_max).bytes() > cell_bytes_max) {
+    while (cost_of_product(group, cell_bytes_max, stop).bytes() > cell_bytes_max) {
       leave_last((group.size() + 7) / 8);
     }
     if (group.empty()) {
       continue;
     }
-    if (auto product = make_product(group, points, products.lists, bytes_max / 4)) {
+    if (auto product = make_product(group, points, products.lists, bytes_max / 4, stop)) {
       products.all.push_back(*std::move(product));
     } else {
       leave_last(group.size());
@@ -134,18 +139,19 @@ std::size_t Products::bytes() const {
 Products make_products(std::span<const Rectangle> rules,
                        const PointCounts& points,
                        const RuleLists& none,
-                       std::size_t bytes_max) {
-  if (auto one = make_few(parted(rules, kTogether), points, none)) {
+                       std::size_t bytes_max,
+                       const std::stop_token& stop) {
+  if (auto one = make_few(parted(rules, kTogether), points, none, stop)) {
     return *std::move(one);
   }
   std::optional<Products> least;
   for (const Parting& parting : kInTwo) {
-    auto two = make_few(parted(rules, parting), points, none);
+    auto two = make_few(parted(rules, parting), points, none, stop);
     if (two && (!least || two->bytes() < least->bytes())) {
       least = std::move(two);
     }
   }
-  return least ? *std::move(least) : make_four(rules, points, none, bytes_max);
+  return least ? *std::move(least) : make_four(rules, points, none, bytes_max, stop);
 }
 
 }  // namespace portcullis::classifier

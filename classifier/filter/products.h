@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "classifier/filter/product.h"
@@ -24,10 +25,11 @@ struct Products {
 
 /// As few products as fit a processor's cache, else kProductsMax of them, whose cells and lists
 /// take less than half of `bytes_max`; what does not fit is left. `none`: no lists yet, which know
-/// the match of every rule.
+/// the match of every rule. Once `stop` is requested, the products mean nothing.
 Products make_products(std::span<const Rectangle> rules,
                        const PointCounts& points,
                        const RuleLists& none,
-                       std::size_t bytes_max);
+                       std::size_t bytes_max,
+                       const std::stop_token& stop);
 
 }  // namespace portcullis::classifier

@@ -23,10 +23,12 @@ class TreeMaker {
  public:
   TreeMaker(std::span<const Rectangle> rules,
             std::span<const StaticRule> static_rules,
-            std::span<const std::uint32_t> outcomes)
+            std::span<const std::uint32_t> outcomes,
+            const std::stop_token& stop)
       : rules_(rules),
         static_rules_(static_rules),
         outcomes_(outcomes),
+        stop_(stop),
         spare_(rules.size() * (kCopiesMax - 1)) {}
 
   RuleTree make() {
@@ -39,6 +41,9 @@ class TreeMaker {
     while (!level.empty()) {
       std::vector<std::pair<std::size_t, Indices>> next;
       for (auto& [node, held] : level) {
+        if (stop_.stop_requested()) {
+          return {};
+        }
         const Cut cut = best_cut(held);
         if (cut.field == TreeNode::kLeaf) {
           make_leaf(node, held);
@@ -154,6 +159,7 @@ class TreeMaker {
   std::span<const Rectangle> rules_;
   std::span<const StaticRule> static_rules_;
   std::span<const std::uint32_t> outcomes_;
+  const std::stop_token& stop_;
   std::size_t spare_;
   RuleTree tree_;
 };
@@ -162,8 +168,9 @@ class TreeMaker {
 
 RuleTree make_tree(std::span<const Rectangle> rules,
                    std::span<const StaticRule> static_rules,
-                   std::span<const std::uint32_t> outcomes) {
-  return TreeMaker(rules, static_rules, outcomes).make();
+                   std::span<const std::uint32_t> outcomes,
+                   const std::stop_token& stop) {
+  return TreeMaker(rules, static_rules, outcomes, stop).make();
 }
 
 }  // namespace portcullis::classifier

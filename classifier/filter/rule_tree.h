@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "classifier/filter/layout.h"
@@ -20,9 +21,11 @@ struct RuleTree {
   std::vector<RuleBlock> leaves;
 };
 
-/// `rules` in ascending order; outcomes[rule] of each static rule.
+/// `rules` in ascending order; outcomes[rule] of each static rule. Once `stop` is requested, the
+/// tree means nothing.
 RuleTree make_tree(std::span<const Rectangle> rules,
                    std::span<const StaticRule> static_rules,
-                   std::span<const std::uint32_t> outcomes);
+                   std::span<const std::uint32_t> outcomes,
+                   const std::stop_token& stop);
 
 }  // namespace portcullis::classifier

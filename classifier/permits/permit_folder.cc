@@ -2,7 +2,6 @@
 #include "classifier/permits/permit_folder.h"
 
 #include <algorithm>
-#include <bit>
 #include <functional>
 #include <iterator>
 #include <utility>
@@ -12,6 +11,8 @@ namespace {
 
 /// Cells beyond which rows that share them are worth a second look at each.
 constexpr std::size_t kNarrowCellsMax = std::size_t{1} << 22U;
+/// Sources folded by one thread at a time.
+constexpr std::size_t kSourcesPerBlock = 16;
 /// Pairs of classes looked at to find cells.
 constexpr std::size_t kPairsMax = std::size_t{1} << 28U;
 
@@ -43,10 +44,6 @@ std::uint64_t hash_of(const PermitCells& cells) {
   return hash;
 }
 
-bool is_stopped(const Crew* crew) {
-  return crew != nullptr && crew->stopped();
-}
-
 template <typename Item>
 void add_to(std::vector<std::vector<Item>>& lists, std::uint32_t at, Item item) {
   if (lists.size() <= at) {
@@ -55,26 +52,29 @@ void add_to(std::vector<std::vector<Item>>& lists, std::uint32_t at, Item item) 
   lists[at].push_back(item);
 }
 
-template <typename Item>
-std::span<const Item> list_at(const std::vector<std::vector<Item>>& lists, std::uint32_t at) {
-  return at < lists.size() ? std::span<const Item>(lists[at]) : std::span<const Item>{};
-}
-
 }  // namespace
 
-PermitFolder::PermitFolder(DefaultMode mode,
+PermitFolder::PermitFolder(const PermitOptions& options,
                            const Matrix& matrix,
                            const Classes& classes,
-                           const PermitOptions& options)
-    : transit_denied_(mode == DefaultMode::deny), options_(options), lines_(matrix.outcomes()) {
-  for (const Direction direction : {Direction::egress, Direction::ingress}) {
-    side(direction).column_count = classes.half(direction).column_kinds.size();
-    const std::vector<SparseRow>& rows = *matrix.rows(direction);
-    reserve_columns(direction, rows);
-    for (std::uint32_t row = 0; row < rows.size(); ++row) {
-      set_row(direction, row, rows[row]);
+                           Crew& crew)
+    : options_(options), lines_(matrix.outcomes()) {
+  // Lines are numbered by one thread; then the directions have nothing in common.
+  std::array<std::vector<std::vector<std::uint32_t>>, 2> lines;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    for (const SparseRow& row : *matrix.rows(static_cast<Direction>(i))) {
+      lines[i].push_back(lines_of(row));
     }
   }
+  crew.each(lines.size(), [&](unsigned /*worker*/, std::size_t i) {
+    const auto direction = static_cast<Direction>(i);
+    sides_.of(direction).column_count = classes.half(direction).column_kinds.size();
+    const std::vector<SparseRow>& rows = *matrix.rows(direction);
+    reserve_columns(direction, rows);
+    for (std::uint32_t row = 0; row < rows.size() && !crew.stopped(); ++row) {
+      set_row(direction, row, rows[row], lines[i][row]);
+    }
+  });
   rows_.emplace_back();
   rows_[0].users = 1;
   unlaid_.push_back(0);
@@ -82,7 +82,7 @@ PermitFolder::PermitFolder(DefaultMode mode,
 
 /// Room for what most cells come to: lists that grow one by one waste half of it.
 void PermitFolder::reserve_columns(Direction direction, const std::vector<SparseRow>& rows) {
-  Side& here = side(direction);
+  PermitSide& here = sides_.of(direction);
   std::vector<std::size_t> cells(here.column_count);
   for (const SparseRow& row : rows) {
     for (const SparseRow::Cell& cell : row.cells) {
@@ -99,7 +99,7 @@ Opening PermitFolder::opening_of(const ClassRoles& roles) const {
   if (roles.ingress_row == kRowOutside) {
     return Opening::outside;
   }
-  const std::uint32_t line = side(Direction::ingress).defaults[roles.ingress_row];
+  const std::uint32_t line = sides_.of(Direction::ingress).defaults[roles.ingress_row];
   if (line == kLineNothing || line == kLineEverything) {
     return line == kLineNothing ? Opening::closed : Opening::open;
   }
@@ -107,7 +107,15 @@ Opening PermitFolder::opening_of(const ClassRoles& roles) const {
 }
 
 void PermitFolder::set_row(Direction direction, std::uint32_t row, const SparseRow& sparse) {
-  Side& here = side(direction);
+  set_row(direction, row, sparse, lines_of(sparse));
+}
+
+/// `lines` are those of its outcomes by number.
+void PermitFolder::set_row(Direction direction,
+                           std::uint32_t row,
+                           const SparseRow& sparse,
+                           std::span<const std::uint32_t> lines) {
+  PermitSide& here = sides_.of(direction);
   if (here.defaults.size() <= row) {
     here.defaults.resize(row + std::size_t{1}, kUnset);
     here.deviations.resize(row + std::size_t{1});
@@ -118,7 +126,6 @@ void PermitFolder::set_row(Direction direction, std::uint32_t row, const SparseR
     here.defaults[row] = kLineEverything;
     return;
   }
-  const std::vector<std::uint32_t> lines = lines_of(sparse);
   const std::uint32_t usual = commonest_line(sparse, here.column_count, lines);
   if (here.defaults[row] != usual) {
     here.defaults[row] = usual;
@@ -141,11 +148,11 @@ std::vector<std::uint32_t> PermitFolder::lines_of(const SparseRow& sparse) {
 }
 
 /// From the row's default, ascending. `lines` are those of its outcomes by number.
-PermitFolder::Deviations PermitFolder::deviations_of(Direction direction,
-                                                     std::uint32_t row,
-                                                     const SparseRow& sparse,
-                                                     std::span<const std::uint32_t> lines) const {
-  const Side& here = side(direction);
+Deviations PermitFolder::deviations_of(Direction direction,
+                                       std::uint32_t row,
+                                       const SparseRow& sparse,
+                                       std::span<const std::uint32_t> lines) const {
+  const PermitSide& here = sides_.of(direction);
   const std::uint32_t usual = here.defaults[row];
   Deviations deviations;
   auto cell = sparse.cells.begin();
@@ -171,7 +178,7 @@ PermitFolder::Deviations PermitFolder::deviations_of(Direction direction,
 
 /// Defaults stay, whatever most columns say now: numbers of classes follow from them.
 void PermitFolder::set_column_count(Direction direction, std::size_t count, const Matrix& matrix) {
-  Side& here = side(direction);
+  PermitSide& here = sides_.of(direction);
   if (here.column_count == count) {
     return;
   }
@@ -188,7 +195,7 @@ void PermitFolder::set_column_count(Direction direction, std::size_t count, cons
 void PermitFolder::replace_deviations(Direction direction,
                                       std::uint32_t row,
                                       Deviations deviations) {
-  Side& here = side(direction);
+  PermitSide& here = sides_.of(direction);
   const auto change = [&](const Deviation& deviation, bool add) {
     const Deviation by_column{.at = row, .line = deviation.line};
     if (add) {
@@ -219,30 +226,28 @@ void PermitFolder::replace_deviations(Direction direction,
 
 std::span<const std::uint32_t> PermitFolder::classes_of_row(Direction direction,
                                                             std::uint32_t row) const {
-  return list_at(side(direction).classes_of_row, row);
+  return list_at(sides_.of(direction).classes_of_row, row);
 }
 
 void PermitFolder::list(std::uint32_t number, const ClassRoles& roles) {
-  add_to(side(Direction::egress).classes_of_row, roles.egress_row, number);
-  add_to(side(Direction::egress).classes_of_column, roles.egress_column, number);
-  add_to(side(Direction::ingress).classes_of_row, roles.ingress_row, number);
-  add_to(side(Direction::ingress).classes_of_column, roles.ingress_column, number);
+  add_to(sides_.of(Direction::egress).classes_of_row, roles.egress_row, number);
+  add_to(sides_.of(Direction::egress).classes_of_column, roles.egress_column, number);
+  add_to(sides_.of(Direction::ingress).classes_of_row, roles.ingress_row, number);
+  add_to(sides_.of(Direction::ingress).classes_of_column, roles.ingress_column, number);
   listed_.push_back(number);
   const std::size_t size = std::max<std::size_t>(is_listed_.size(), number + std::size_t{1});
   is_listed_.resize(size);
   is_touched_.resize(size);
   rows_of_class_.resize(size);
-  egress_line_.resize(size, kNoLine);
-  ingress_line_.resize(size, kNoLine);
   is_listed_[number] = true;
 }
 
 void PermitFolder::unlist(std::uint32_t number, const ClassRoles& roles) {
   touch_sources_of(roles);
-  std::erase(side(Direction::egress).classes_of_row[roles.egress_row], number);
-  std::erase(side(Direction::egress).classes_of_column[roles.egress_column], number);
-  std::erase(side(Direction::ingress).classes_of_row[roles.ingress_row], number);
-  std::erase(side(Direction::ingress).classes_of_column[roles.ingress_column], number);
+  std::erase(sides_.of(Direction::egress).classes_of_row[roles.egress_row], number);
+  std::erase(sides_.of(Direction::egress).classes_of_column[roles.egress_column], number);
+  std::erase(sides_.of(Direction::ingress).classes_of_row[roles.ingress_row], number);
+  std::erase(sides_.of(Direction::ingress).classes_of_column[roles.ingress_column], number);
   is_listed_[number] = false;
   assign(number, {});
 }
@@ -270,8 +275,8 @@ void PermitFolder::touch(std::span<const std::uint32_t> classes) {
 }
 
 void PermitFolder::touch_sources_of(const ClassRoles& roles) {
-  const Side& egress = side(Direction::egress);
-  const Side& ingress = side(Direction::ingress);
+  const PermitSide& egress = sides_.of(Direction::egress);
+  const PermitSide& ingress = sides_.of(Direction::ingress);
   for (const Deviation& deviation : list_at(egress.by_column, roles.egress_column)) {
     touch(list_at(egress.classes_of_row, deviation.at));
   }
@@ -291,57 +296,90 @@ void PermitFolder::touch_changed(const Classes& classes) {
   };
   touch_sources(listed_);
   for (const std::uint32_t row : new_defaults_) {
-    touch_sources(list_at(side(Direction::ingress).classes_of_row, row));
+    touch_sources(list_at(sides_.of(Direction::ingress).classes_of_row, row));
   }
   listed_.clear();
   new_defaults_.clear();
   std::ranges::sort(touched_);
 }
 
-bool PermitFolder::fold(const Classes& classes, Crew* crew) {
+bool PermitFolder::fold(const Classes& classes, Crew& crew) {
   touch_changed(classes);
-  const bool is_first = form_ == PermitForm::none;
   const std::vector<Turn> turns = fold_touched(classes, crew);
-  if (is_stopped(crew) || !has_room() || !choose_form(classes.classes.size())) {
+  const bool is_first = form_ == PermitForm::none;
+  if (crew.stopped() || !has_room() || !choose_form(classes.classes.size())) {
     return false;
   }
-  if (is_first && form_ == PermitForm::wide) {
-    find_shared(turns);
-  }
-  std::unordered_map<std::uint32_t, RowPair> pairs;
+  std::vector<std::uint32_t> rows;
+  std::ranges::transform(turns, std::back_inserter(rows), &Turn::row);
+  std::ranges::sort(rows);
+  rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+  const std::vector<RowPair> pairs = pairs_of(rows, is_first && form_ == PermitForm::wide, crew);
   for (const auto& [number, row] : turns) {
-    const auto [known, added] = pairs.emplace(row, RowPair{});
-    if (added) {
-      known->second = pair_of(row);
-    }
-    assign(number, known->second);
+    assign(number,
+           pairs[static_cast<std::size_t>(std::ranges::lower_bound(rows, row) - rows.begin())]);
   }
   free_unused();
-  return lay_out(classes.classes.size(), crew);
+  return true;
 }
 
-std::vector<PermitFolder::Turn> PermitFolder::fold_touched(const Classes& classes, Crew* crew) {
-  // As a source, a class is its egress row and its ingress column.
-  std::unordered_map<std::uint64_t, std::uint32_t> row_of_source;
-  std::vector<Turn> turns;
-  pairs_ = 0;
-  folded_ = 0;
-  freed_ = 0;
+/// As a source, a class is its egress row and its ingress column.
+PermitFolder::Sources PermitFolder::touched_sources(const Classes& classes) {
+  Sources sources;
+  std::unordered_map<std::uint64_t, std::size_t> source_of;
   for (const std::uint32_t number : std::exchange(touched_, {})) {
     is_touched_[number] = false;
-    if (!is_listed_[number] || !has_room() || is_stopped(crew)) {
+    if (!is_listed_[number]) {
       continue;
     }
     const ClassRoles& source = classes.classes[number];
     const std::uint64_t roles = (std::uint64_t{source.egress_row} << 32U) | source.ingress_column;
-    const auto [known, added] = row_of_source.emplace(roles, 0);
+    const auto [known, added] = source_of.emplace(roles, sources.roles.size());
     if (added) {
-      ++folded_;
-      known->second = row_of(fold_row(classes, source));
+      sources.roles.push_back(source);
     }
-    turns.push_back({.number = number, .row = known->second});
-    if (crew != nullptr) {
-      crew->advance();
+    sources.classes.emplace_back(number, known->second);
+  }
+  return sources;
+}
+
+std::vector<PermitFolder::Turn> PermitFolder::fold_touched(const Classes& classes, Crew& crew) {
+  const Sources sources = touched_sources(classes);
+  const RowFolder::Ground ground{
+      .sides = sides_, .classes = classes, .transit_denied = options_.mode == DefaultMode::deny};
+  pairs_ = 0;
+  folded_ = 0;
+  freed_ = 0;
+  folders_.resize(crew.threads());
+  std::vector<RowDrafts> drafts(crew.window());
+  std::vector<std::uint32_t> row_of_source;
+  const auto make = [&](unsigned worker, std::size_t i) {
+    RowDrafts& here = drafts[i % drafts.size()];
+    here.clear();
+    const auto all = std::span(sources.roles).subspan(i * kSourcesPerBlock);
+    for (const ClassRoles& source : all.first(std::min(all.size(), kSourcesPerBlock))) {
+      if (!crew.stopped()) {
+        folders_[worker].fold(ground, source, here);
+      }
+    }
+  };
+  const auto take = [&](std::size_t i) {
+    RowDrafts& here = drafts[i % drafts.size()];
+    here.settle(lines_);
+    for (std::size_t row = 0; row < here.count(); ++row) {
+      row_of_source.push_back(row_of(here.cells_of(row)));
+    }
+    folded_ += here.count();
+    pairs_ += here.pairs();
+    crew.advance(here.count());
+    return has_room();
+  };
+  crew.begin("permits", sources.roles.size());
+  crew.in_order((sources.roles.size() + kSourcesPerBlock - 1) / kSourcesPerBlock, make, take);
+  std::vector<Turn> turns;
+  if (row_of_source.size() == sources.roles.size()) {
+    for (const auto& [number, source] : sources.classes) {
+      turns.push_back({.number = number, .row = row_of_source[source]});
     }
   }
   return turns;
@@ -364,99 +402,38 @@ bool PermitFolder::choose_form(std::size_t class_count) {
   return form_ == PermitForm::wide || fits_narrow;
 }
 
-void PermitFolder::find_shared(const std::vector<Turn>& turns) {
-  std::vector<std::uint32_t> numbers;
-  std::ranges::transform(turns, std::back_inserter(numbers), &Turn::row);
-  std::ranges::sort(numbers);
-  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
-  std::vector<const PermitCells*> rows;
-  for (const std::uint32_t number : numbers) {
-    rows.push_back(&rows_[number].cells);
+/// How sources of each of these rows find their cells.
+std::vector<PermitFolder::RowPair> PermitFolder::pairs_of(std::span<const std::uint32_t> rows,
+                                                          bool find_shared,
+                                                          Crew& crew) {
+  std::vector<const PermitCells*> cells;
+  for (const std::uint32_t row : rows) {
+    cells.push_back(&rows_[row].cells);
   }
-  shared_.find(rows);
+  if (find_shared) {
+    shared_.find(cells, crew);
+  }
+  std::vector<const PermitCells*> shared(rows.size());
+  crew.each_range(rows.size(), [&](std::size_t first, std::size_t last) {
+    for (std::size_t i = first; i < last; ++i) {
+      shared[i] = shared_.best(*cells[i]);
+    }
+  });
+  std::vector<RowPair> pairs;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    pairs.push_back(pair_of(rows[i], shared[i]));
+  }
+  return pairs;
 }
 
-/// How a source of all these cells finds them.
-PermitFolder::RowPair PermitFolder::pair_of(std::uint32_t row) {
-  const PermitCells* shared = shared_.best(rows_[row].cells);
+/// How a source of all these cells finds them beside a shared row, or null.
+PermitFolder::RowPair PermitFolder::pair_of(std::uint32_t row, const PermitCells* shared) {
   if (shared == nullptr) {
     return {.own = row};
   }
   unused_.push_back(row);  // Unless another is left with just these.
   PermitCells own = beside(rows_[row].cells, *shared);
   return {.own = row_of(std::move(own)), .shared = row_of(*shared)};
-}
-
-PermitCells PermitFolder::fold_row(const Classes& classes, const ClassRoles& source) {
-  const Side& egress = side(Direction::egress);
-  const Side& ingress = side(Direction::ingress);
-  deviating_.clear();
-  for (const Deviation& deviation : egress.deviations[source.egress_row]) {
-    for (const std::uint32_t destination : list_at(egress.classes_of_column, deviation.at)) {
-      deviate(destination);
-      egress_line_[destination] = deviation.line;
-    }
-  }
-  for (const Deviation& deviation : list_at(ingress.by_column, source.ingress_column)) {
-    for (const std::uint32_t destination : list_at(ingress.classes_of_row, deviation.at)) {
-      deviate(destination);
-      ingress_line_[destination] = deviation.line;
-    }
-  }
-  sort_deviating();
-  PermitCells cells;
-  cells.reserve(deviating_.size());
-  for (const std::uint32_t destination : deviating_) {
-    const ClassRoles& roles = classes.classes[destination];
-    const std::uint32_t out = std::exchange(egress_line_[destination], kNoLine);
-    const std::uint32_t in = std::exchange(ingress_line_[destination], kNoLine);
-    const std::uint32_t line =
-        lines_.both(out == kNoLine ? egress.defaults[source.egress_row] : out,
-                    in == kNoLine ? ingress.defaults[roles.ingress_row] : in);
-    if (line == kLineWalk || line != default_line(source, roles)) {
-      cells.push_back(permit_cell(destination, line));
-    }
-  }
-  pairs_ += deviating_.size();
-  cells.shrink_to_fit();
-  return cells;
-}
-
-/// By way of a bit for each class, where they are many.
-void PermitFolder::sort_deviating() {
-  constexpr std::size_t kFew = 64;
-  if (deviating_.size() < kFew) {
-    std::ranges::sort(deviating_);
-    return;
-  }
-  constexpr std::size_t kWordBits = 64;
-  deviating_bits_.resize(egress_line_.size() / kWordBits + 1);
-  for (const std::uint32_t destination : deviating_) {
-    deviating_bits_[destination / kWordBits] |= std::uint64_t{1} << destination % kWordBits;
-  }
-  deviating_.clear();
-  for (std::size_t word = 0; word < deviating_bits_.size(); ++word) {
-    for (std::uint64_t bits = std::exchange(deviating_bits_[word], 0); bits != 0;
-         bits &= bits - 1) {
-      const auto bit = static_cast<std::size_t>(std::countr_zero(bits));
-      deviating_.push_back(static_cast<std::uint32_t>(word * kWordBits + bit));
-    }
-  }
-}
-
-void PermitFolder::deviate(std::uint32_t destination) {
-  if (egress_line_[destination] == kNoLine && ingress_line_[destination] == kNoLine) {
-    deviating_.push_back(destination);
-  }
-}
-
-std::uint32_t PermitFolder::default_line(const ClassRoles& source, const ClassRoles& destination) {
-  if (transit_denied_ && source.egress_row == kRowOutside &&
-      destination.ingress_row == kRowOutside) {
-    return kLineNothing;
-  }
-  return lines_.both(side(Direction::egress).defaults[source.egress_row],
-                     side(Direction::ingress).defaults[destination.ingress_row]);
 }
 
 /// The row of these cells; rows of equal cells are one.
@@ -503,7 +480,7 @@ void PermitFolder::free_unused() {
 }
 
 /// Lays new rows out, the longest first. False: they take too many places, or it was stopped.
-bool PermitFolder::lay_out(std::size_t class_count, const Crew* crew) {
+bool PermitFolder::lay_out(std::size_t class_count, const Crew& crew) {
   const auto is_gone = [&](std::uint32_t number) {
     return number != 0 && rows_[number].users == 0;
   };
@@ -511,7 +488,7 @@ bool PermitFolder::lay_out(std::size_t class_count, const Crew* crew) {
   std::ranges::stable_sort(
       unlaid_, std::greater{}, [&](std::uint32_t number) { return rows_[number].cells.size(); });
   for (const std::uint32_t number : unlaid_) {
-    if (is_stopped(crew)) {
+    if (crew.stopped()) {
       return false;
     }
     rows_[number].base = comb_.place(destinations_of(rows_[number].cells));
@@ -559,7 +536,7 @@ std::vector<std::uint32_t> PermitFolder::rows(const Classes& classes) const {
       continue;
     }
     const ClassRoles& roles = classes.classes[i];
-    const std::uint32_t as_source = side(Direction::egress).defaults[roles.egress_row];
+    const std::uint32_t as_source = sides_.of(Direction::egress).defaults[roles.egress_row];
     Opening opening = Opening::by_port;
     if (roles.egress_row == kRowOutside) {
       opening = Opening::outside;
@@ -579,8 +556,8 @@ std::vector<std::uint32_t> PermitFolder::defaults(const Classes& classes) const 
   std::vector<std::uint32_t> defaults;
   defaults.reserve(classes.classes.size() * words());
   for (const ClassRoles& roles : classes.classes) {
-    const std::uint32_t as_source = side(Direction::egress).defaults[roles.egress_row];
-    const std::uint32_t as_destination = side(Direction::ingress).defaults[roles.ingress_row];
+    const std::uint32_t as_source = sides_.of(Direction::egress).defaults[roles.egress_row];
+    const std::uint32_t as_destination = sides_.of(Direction::ingress).defaults[roles.ingress_row];
     if (form_ == PermitForm::wide) {
       defaults.push_back(as_source);
       defaults.push_back(as_destination);

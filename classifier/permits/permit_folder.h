@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // PermitFolder: folds the rows of both directions, class by class, and lays them into a comb. It
 // goes on from there: rows and classes may change, and only the sources they touch fold again.
-// Thread: one.
+// Thread: one, and its crew where it is handed one.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "classifier/compiler/classes.h"
@@ -17,6 +17,8 @@
 #include "classifier/crew.h"
 #include "classifier/layout.h"
 #include "classifier/permits/permit_lines.h"
+#include "classifier/permits/permit_sides.h"
+#include "classifier/permits/row_folder.h"
 #include "classifier/permits/shared_rows.h"
 #include "classifier/rule.h"
 
@@ -27,15 +29,16 @@ struct PermitOptions {
   std::size_t bytes_max = std::size_t{1} << 30U;
   /// No form before this one is used.
   PermitForm narrowest = PermitForm::narrow;
+  DefaultMode mode = DefaultMode::deny;
 };
 
 class PermitFolder {
  public:
   /// REQUIRES: `matrix` outlives this and has kept its rows.
-  PermitFolder(DefaultMode mode,
+  PermitFolder(const PermitOptions& options,
                const Matrix& matrix,
                const Classes& classes,
-               const PermitOptions& options);
+               Crew& crew);
 
   /// Of a class as a destination.
   [[nodiscard]] Opening opening_of(const ClassRoles& roles) const;
@@ -54,9 +57,11 @@ class PermitFolder {
                                                               std::uint32_t row) const;
 
   /// Folds what changed; the first time it chooses the form. False when there are too many cells,
-  /// lines or pairs of classes, or more than the form can name. A crew is told how far it is, and
-  /// ends it when stopped: then the result means nothing.
-  bool fold(const Classes& classes, Crew* crew = nullptr);
+  /// lines or pairs of classes, or more than the form can name. Once the crew is stopped, the
+  /// result means nothing. lay_out() is to follow.
+  bool fold(const Classes& classes, Crew& crew);
+  /// Lays what was folded into the cells, for so many classes. False: they take too many places.
+  bool lay_out(std::size_t class_count, const Crew& crew);
 
   [[nodiscard]] PermitForm form() const { return form_; }
   [[nodiscard]] const std::vector<std::uint32_t>& cells() const { return cells_; }
@@ -70,26 +75,6 @@ class PermitFolder {
 
  private:
   static constexpr std::uint32_t kUnset = 0xffff'ffffU;
-  static constexpr std::uint32_t kNoLine = 0xffff'fffeU;
-
-  /// A cell of one direction that differs from what most of its row says.
-  struct Deviation {
-    std::uint32_t at = 0;  // A column; in by_column, a row.
-    std::uint32_t line = 0;
-    friend bool operator==(const Deviation&, const Deviation&) = default;
-  };
-  using Deviations = std::vector<Deviation>;
-
-  /// One direction with lines for outcomes.
-  struct Side {
-    std::size_t column_count = 0;
-    std::vector<std::uint32_t> defaults;  // By row: the line of most columns.
-    std::vector<Deviations> deviations;   // By row, ascending.
-    std::vector<Deviations> by_column;    // The same by column, in no order.
-    std::vector<bool> inverted;           // By row: cell 0 is no default.
-    std::vector<std::vector<std::uint32_t>> classes_of_row;
-    std::vector<std::vector<std::uint32_t>> classes_of_column;
-  };
 
   struct Row {
     PermitCells cells;
@@ -109,13 +94,17 @@ class PermitFolder {
     std::uint32_t row = 0;
   };
 
-  [[nodiscard]] Side& side(Direction direction) {
-    return sides_[static_cast<std::size_t>(direction)];
-  }
-  [[nodiscard]] const Side& side(Direction direction) const {
-    return sides_[static_cast<std::size_t>(direction)];
-  }
+  /// The sources to fold, each once, and for every class which of them it is.
+  struct Sources {
+    std::vector<ClassRoles> roles;
+    std::vector<std::pair<std::uint32_t, std::size_t>> classes;  // Number, source.
+  };
+
   [[nodiscard]] std::vector<std::uint32_t> lines_of(const SparseRow& sparse);
+  void set_row(Direction direction,
+               std::uint32_t row,
+               const SparseRow& sparse,
+               std::span<const std::uint32_t> lines);
   [[nodiscard]] Deviations deviations_of(Direction direction,
                                          std::uint32_t row,
                                          const SparseRow& sparse,
@@ -127,27 +116,22 @@ class PermitFolder {
   void touch_sources_of(const ClassRoles& roles);
   void touch_changed(const Classes& classes);
   void assign(std::uint32_t number, RowPair pair);
-  std::vector<Turn> fold_touched(const Classes& classes, Crew* crew);
+  [[nodiscard]] Sources touched_sources(const Classes& classes);
+  std::vector<Turn> fold_touched(const Classes& classes, Crew& crew);
   [[nodiscard]] bool has_room() const;
   bool choose_form(std::size_t class_count);
-  void find_shared(const std::vector<Turn>& turns);
-  [[nodiscard]] RowPair pair_of(std::uint32_t row);
-  [[nodiscard]] PermitCells fold_row(const Classes& classes, const ClassRoles& source);
-  void deviate(std::uint32_t destination);
-  void sort_deviating();
-  [[nodiscard]] std::uint32_t default_line(const ClassRoles& source, const ClassRoles& destination);
+  std::vector<RowPair> pairs_of(std::span<const std::uint32_t> rows, bool find_shared, Crew& crew);
+  [[nodiscard]] RowPair pair_of(std::uint32_t row, const PermitCells* shared);
   std::uint32_t row_of(PermitCells cells);
   void free_unused();
-  bool lay_out(std::size_t class_count, const Crew* crew);
   void write_row(const Row& row, bool present);
   /// Of a cell or a default.
   [[nodiscard]] std::size_t words() const { return form_ == PermitForm::wide ? 2 : 1; }
 
-  bool transit_denied_;
   PermitOptions options_;
   PermitForm form_ = PermitForm::none;
   PermitLines lines_;
-  std::array<Side, 2> sides_;  // By Direction.
+  PermitSides sides_;
 
   std::vector<Row> rows_;  // Row 0 has no cells.
   std::unordered_multimap<std::uint64_t, std::uint32_t> row_at_;
@@ -167,12 +151,7 @@ class PermitFolder {
   std::vector<bool> is_listed_;              // By class.
   std::vector<bool> is_touched_;             // By class.
   std::vector<std::uint32_t> touched_;
-
-  // Room for one row.
-  std::vector<std::uint32_t> egress_line_;   // By destination, where it deviates.
-  std::vector<std::uint32_t> ingress_line_;  // The same.
-  std::vector<std::uint32_t> deviating_;
-  std::vector<std::uint64_t> deviating_bits_;
+  std::vector<RowFolder> folders_;  // By worker of the crew.
 };
 
 }  // namespace portcullis::classifier

@@ -58,17 +58,8 @@ void PermitLines::toggle_to(bool allowed, std::uint32_t at) {
 }
 
 std::uint32_t PermitLines::both(std::uint32_t a, std::uint32_t b) {
-  if (a == kLineNothing || b == kLineNothing) {
-    return kLineNothing;
-  }
-  if (a == kLineEverything || a == b) {
-    return b;
-  }
-  if (b == kLineEverything) {
-    return a;
-  }
-  if (a == kLineWalk || b == kLineWalk) {
-    return kLineWalk;
+  if (const auto line = known_of_both(a, b)) {
+    return *line;
   }
   const std::uint64_t pair = (std::uint64_t{std::min(a, b)} << 32U) | std::max(a, b);
   const auto [known, added] = line_of_pair_.emplace(pair, kLineNothing);

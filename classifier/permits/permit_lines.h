@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -23,6 +24,8 @@ class PermitLines {
   std::uint32_t line_of(std::uint32_t outcome);
   /// The line of what both lines allow.
   std::uint32_t both(std::uint32_t a, std::uint32_t b);
+  /// The same where it is plain: nothing, or one of both.
+  static std::optional<std::uint32_t> known_of_both(std::uint32_t a, std::uint32_t b);
 
   /// PermitLines as words, in order of number.
   [[nodiscard]] const std::vector<std::uint32_t>& words() const { return lines_.words(); }
@@ -40,5 +43,21 @@ class PermitLines {
   std::unordered_map<std::uint64_t, std::uint32_t> line_of_pair_;
   std::vector<std::uint32_t> toggles_;  // Of the line being made.
 };
+
+inline std::optional<std::uint32_t> PermitLines::known_of_both(std::uint32_t a, std::uint32_t b) {
+  if (a == kLineNothing || b == kLineNothing) {
+    return kLineNothing;
+  }
+  if (a == kLineEverything || a == b) {
+    return b;
+  }
+  if (b == kLineEverything) {
+    return a;
+  }
+  if (a == kLineWalk || b == kLineWalk) {
+    return kLineWalk;
+  }
+  return std::nullopt;
+}
 
 }  // namespace portcullis::classifier

@@ -63,15 +63,18 @@ std::size_t Permits::bytes() const {
   return (rows.size() + cells.size() + lines.size() + defaults.size()) * sizeof(std::uint32_t);
 }
 
-std::unique_ptr<PermitFolder> begin_permits(DefaultMode mode,
-                                            Classes& classes,
+std::unique_ptr<PermitFolder> begin_permits(Classes& classes,
                                             const Matrix& matrix,
                                             bool reserve,
-                                            const PermitOptions& options) {
+                                            const PermitOptions& options,
+                                            Crew& crew) {
   if (matrix.rows(Direction::egress) == nullptr) {
     return nullptr;
   }
-  auto folder = std::make_unique<PermitFolder>(mode, matrix, classes, options);
+  auto folder = std::make_unique<PermitFolder>(options, matrix, classes, crew);
+  if (crew.stopped()) {
+    return nullptr;
+  }
   order_classes(classes, *folder, reserve ? reserve_of(classes.classes.size()) : 0);
   for (std::uint32_t i = 0; i < classes.classes.size(); ++i) {
     if (!is_reserved(classes, i)) {

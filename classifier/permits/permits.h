@@ -32,12 +32,9 @@ struct Permits {
 
 /// Numbers the classes anew, by opening as destinations, and lists them for the fold of the matrix,
 /// which holds both directions. With a reserve, some numbers of each opening stay free.
-/// Null: there are too many cells to keep.
-std::unique_ptr<PermitFolder> begin_permits(DefaultMode mode,
-                                            Classes& classes,
-                                            const Matrix& matrix,
-                                            bool reserve,
-                                            const PermitOptions& options);
+/// Null: there are too many cells to keep, or the crew is stopped.
+std::unique_ptr<PermitFolder> begin_permits(
+    Classes& classes, const Matrix& matrix, bool reserve, const PermitOptions& options, Crew& crew);
 
 /// The parts as they are; of no folder: empty.
 Permits permits_of(const PermitFolder* folder, const Classes& classes);

@@ -64,6 +64,16 @@ PermitCells commonest(std::span<const PermitCells* const> rows) {
   return common;
 }
 
+/// What a group has in common, if keeping it saves more cells than it takes; else nothing.
+PermitCells common_of(std::span<const PermitCells* const> group) {
+  PermitCells common = commonest(group);
+  std::size_t saved = 0;
+  for (const PermitCells* row : group) {
+    saved += row->size() - std::min(row->size(), count_beside(*row, common));
+  }
+  return saved > common.size() ? std::move(common) : PermitCells{};
+}
+
 }  // namespace
 
 std::vector<std::uint32_t> destinations_of(const PermitCells& cells) {
@@ -79,43 +89,55 @@ PermitCells beside(const PermitCells& cells, const PermitCells& shared) {
   return own;
 }
 
-void SharedRows::find(std::span<const PermitCells* const> rows) {
+void SharedRows::find(std::span<const PermitCells* const> rows, Crew& crew) {
   std::vector<const PermitCells*> left(rows.begin(), rows.end());
-  for (std::size_t which = 0; which < kHashes; ++which) {
+  std::vector<std::uint8_t> settled(rows.size());  // No bits: threads write neighbours.
+  for (std::size_t which = 0; which < kHashes && !crew.stopped(); ++which) {
     // Those whose least cell was no common one may still belong to a row that there is.
-    std::erase_if(left, [&](const PermitCells* row) {
-      const PermitCells* shared = best(*row);
-      return shared != nullptr && count_beside(*row, *shared) * 2 <= row->size();
+    crew.each_range(left.size(), [&](std::size_t first, std::size_t last) {
+      for (std::size_t i = first; i < last; ++i) {
+        const PermitCells* shared = best(*left[i]);
+        const bool is_settled =
+            left[i]->empty() ||
+            (shared != nullptr && count_beside(*left[i], *shared) * 2 <= left[i]->size());
+        settled[i] = is_settled ? 1 : 0;
+      }
     });
-    std::vector<std::pair<std::uint64_t, std::size_t>> order;
+    std::size_t kept = 0;
     for (std::size_t i = 0; i < left.size(); ++i) {
-      if (!left[i]->empty()) {
-        order.emplace_back(least_hash(*left[i], which), i);
+      if (settled[i] == 0) {
+        left[kept++] = left[i];
       }
     }
-    std::ranges::sort(order);
-    std::vector<const PermitCells*> group;
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      group.push_back(left[order[i].second]);
-      if (i + 1 == order.size() || order[i + 1].first != order[i].first) {
-        find_in(std::exchange(group, {}));
-      }
-    }
+    left.resize(kept);
+    find_by(which, left, crew);
   }
 }
 
-/// Keeps what a group has in common if that saves more cells than it takes.
-void SharedRows::find_in(std::span<const PermitCells* const> group) {
-  if (group.size() < 2) {
-    return;
+/// Looks at groups of rows that have their least hash in common.
+void SharedRows::find_by(std::size_t which, std::span<const PermitCells* const> rows, Crew& crew) {
+  std::vector<std::pair<std::uint64_t, std::size_t>> order(rows.size());
+  crew.each_range(rows.size(), [&](std::size_t first, std::size_t last) {
+    for (std::size_t i = first; i < last; ++i) {
+      order[i] = {least_hash(*rows[i], which), i};
+    }
+  });
+  std::ranges::sort(order);
+  std::vector<std::vector<const PermitCells*>> groups;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (i == 0 || order[i - 1].first != order[i].first) {
+      groups.emplace_back();
+    }
+    groups.back().push_back(rows[order[i].second]);
   }
-  PermitCells common = commonest(group);
-  std::size_t saved = 0;
-  for (const PermitCells* row : group) {
-    saved += row->size() - std::min(row->size(), count_beside(*row, common));
-  }
-  if (saved > common.size()) {
-    add(std::move(common));
+  std::erase_if(groups, [](const auto& group) { return group.size() < 2; });
+  std::vector<PermitCells> found(groups.size());
+  crew.each(groups.size(),
+            [&](unsigned /*worker*/, std::size_t i) { found[i] = common_of(groups[i]); });
+  for (PermitCells& common : found) {
+    if (!common.empty()) {
+      add(std::move(common));
+    }
   }
 }
 

@@ -2,7 +2,7 @@
 // SharedRows: what many permit rows have nearly alike, kept once; each row is left with the cells
 // in which it differs. The pods of a namespace that others let in have a few hundred cells in
 // common, and a handful of their own.
-// Thread: one.
+// Thread: one that finds, with its crew; then any.
 #pragma once
 
 #include <array>
@@ -10,6 +10,8 @@
 #include <span>
 #include <unordered_map>
 #include <vector>
+
+#include "classifier/crew.h"
 
 namespace portcullis::classifier {
 
@@ -37,8 +39,9 @@ PermitCells beside(const PermitCells& cells, const PermitCells& shared);
 
 class SharedRows {
  public:
-  /// Finds what these rows have in common. Deterministic; called once at most.
-  void find(std::span<const PermitCells* const> rows);
+  /// Finds what these rows have in common. Deterministic; called once at most. Once the crew is
+  /// stopped, what is found means nothing.
+  void find(std::span<const PermitCells* const> rows, Crew& crew);
 
   /// The shared row beside which a row of these cells keeps the fewest; null: none saves any.
   [[nodiscard]] const PermitCells* best(const PermitCells& cells) const;
@@ -47,7 +50,7 @@ class SharedRows {
   /// Rows alike in nine cells of ten have the same least hash nine times of ten, whatever the hash.
   static constexpr std::size_t kHashes = 3;
 
-  void find_in(std::span<const PermitCells* const> group);
+  void find_by(std::size_t which, std::span<const PermitCells* const> rows, Crew& crew);
   void add(PermitCells cells);
 
   std::vector<PermitCells> rows_;

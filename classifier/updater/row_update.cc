@@ -124,7 +124,10 @@ std::string RowUpdate::run(const Moves& moves, UpdateReport& report) {
     return why;
   }
   report.classes = running_.book.new_classes();
-  if (!running_.compiled.permits->fold(running_.compiled.classes)) {
+  const Classes& classes = running_.compiled.classes;
+  Crew alone({.threads = 1}, 1);
+  if (!running_.compiled.permits->fold(classes, alone) ||
+      !running_.compiled.permits->lay_out(classes.classes.size(), alone)) {
     return "the permits grow too large";
   }
   report.permit_rows = running_.compiled.permits->folded();

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -55,22 +56,29 @@ TEST(CompileThreads, GiveTheSameBytesForRandomWorlds) {
   }
 }
 
-TEST(CompileThreads, GiveTheSameBytesForALargeWorldWithStaticRules) {
-  RuleSet rules = large_world();
-  expect_same_bytes(rules);
+/// Of random blocks and ports.
+std::vector<StaticRule> static_rules(unsigned count) {
   std::mt19937_64 random(1);
   const auto block = [&]() {
     const auto length = static_cast<unsigned>(8 + random() % 25);
     return prefix_of(IpAddress::from_v4(static_cast<std::uint32_t>(random())), length);
   };
-  for (unsigned i = 0; i < 300; ++i) {
+  std::vector<StaticRule> rules;
+  for (unsigned i = 0; i < count; ++i) {
     const auto port = static_cast<std::uint16_t>(random() % 1000);
-    rules.static_rules.push_back({.src = block(),
-                                  .dst = block(),
-                                  .protocol = kProtocolTcp,
-                                  .dst_ports = {.first = port, .last = port},
-                                  .action = i % 2 == 0 ? Action::allow : Action::deny});
+    rules.push_back({.src = block(),
+                     .dst = block(),
+                     .protocol = kProtocolTcp,
+                     .dst_ports = {.first = port, .last = port},
+                     .action = i % 2 == 0 ? Action::allow : Action::deny});
   }
+  return rules;
+}
+
+TEST(CompileThreads, GiveTheSameBytesForALargeWorldWithStaticRules) {
+  RuleSet rules = large_world();
+  expect_same_bytes(rules);
+  rules.static_rules = static_rules(300);
   expect_same_bytes(rules);
 }
 

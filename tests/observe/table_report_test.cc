@@ -68,7 +68,7 @@ TEST(TableReport, TellsWhereStaticRulesGo) {
   const TableReport report = report_of(**table);
   ASSERT_TRUE(report.filter);
   EXPECT_EQ(report.filter->products, 1U);
-  EXPECT_NE(to_text(report).find("static   1 products"), std::string::npos) << to_text(report);
+  EXPECT_NE(to_text(report).find("static   1 product with"), std::string::npos) << to_text(report);
   EXPECT_EQ(nlohmann::json::parse(to_json(report))["static_rules"]["tree_entries"], 0);
   EXPECT_TRUE(nlohmann::json::parse(to_json(report_of(*small_table())))["static_rules"].is_null());
 }

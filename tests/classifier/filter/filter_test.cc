@@ -77,6 +77,14 @@ TEST_F(StaticRules, AreRefusedOverTheLimit) {
       << refused.error().message;
 }
 
+TEST_F(StaticRules, AreLeftAsTheyAreOnceACompileIsStopped) {
+  cluster_.rules.static_rules = {{.action = Action::allow}};
+  std::stop_source source;
+  EXPECT_FALSE(compile_filter(cluster_.rules, 1'000'000, source.get_token())->empty());
+  source.request_stop();
+  EXPECT_TRUE(compile_filter(cluster_.rules, 1'000'000, source.get_token())->empty());
+}
+
 TEST_F(StaticRules, AreRefusedWhereTheyContradictThemselves) {
   const std::pair<StaticRule, const char*> cases[] = {
       {{.src = block("10.0.0.0/8"), .dst = block("fd00::/8")}, "different families"},

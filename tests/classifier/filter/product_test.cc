@@ -29,7 +29,7 @@ class ProductOfRules : public testing::Test {
   }
 
   void expect_first_rules(std::span<const Rectangle> rules, std::uint32_t points) {
-    const auto product = make_product(rules, {points, points}, lists_, std::size_t{1} << 30U);
+    const auto product = make_product(rules, {points, points}, lists_, std::size_t{1} << 30U, {});
     ASSERT_TRUE(product);
     std::mt19937 random(1);
     for (int i = 0; i < 3'000; ++i) {
@@ -87,7 +87,7 @@ constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
 TEST_F(ProductOfRules, CostsWhatItIsSaidTo) {
   const std::vector<Rectangle> rules{{.src = {0, 4}, .dst = {1, 3}, .rule = 0},
                                      {.src = {1, 2}, .dst = {2, 3}, .rule = 1}};
-  const ProductCost cost = cost_of_product(rules, kNoLimit);
+  const ProductCost cost = cost_of_product(rules, kNoLimit, {});
   EXPECT_EQ(cost.whole_cells, 9U) << "two runs and the rest on either side";
   EXPECT_FALSE(cost.is_sparse());
   EXPECT_EQ(cost.bytes(), 36U);
@@ -97,18 +97,18 @@ TEST_F(ProductOfRules, CostsWhatItIsSaidTo) {
   for (std::uint32_t i = 0; i < 1'000; ++i) {
     apart.push_back({.src = {i, i + 1}, .dst = {i, i + 1}, .rule = i});
   }
-  const ProductCost scattered = cost_of_product(apart, kNoLimit);
+  const ProductCost scattered = cost_of_product(apart, kNoLimit, {});
   EXPECT_EQ(scattered.whole_cells, 1'001U * 1'001U);
   EXPECT_EQ(scattered.filled_cells, 1'000U);
   EXPECT_EQ(scattered.steps, 1'000U);
   EXPECT_TRUE(scattered.is_sparse());
   EXPECT_EQ(scattered.bytes(), 8'000U);
-  EXPECT_LT(cost_of_product(apart, 1'000).filled_cells, 200U) << "enough is known";
+  EXPECT_LT(cost_of_product(apart, 1'000, {}).filled_cells, 200U) << "enough is known";
 }
 
 TEST_F(ProductOfRules, GivesUpWhenListsOutgrowTheirRoom) {
   const std::vector<Rectangle> rules{{.src = {0, 4}, .dst = {1, 3}, .rule = 0}};
-  EXPECT_FALSE(make_product(rules, {10, 10}, lists_, 8));
+  EXPECT_FALSE(make_product(rules, {10, 10}, lists_, 8, {}));
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ class ProductsOfRules : public testing::Test {
     outcomes_.assign(rules.size(), 0);
     matches_.assign(rules.size(), 0);
     return make_products(
-        rules, {kPoints, kPoints}, RuleLists(space_, outcomes_, matches_), bytes_max);
+        rules, {kPoints, kPoints}, RuleLists(space_, outcomes_, matches_), bytes_max, {});
   }
 
   static constexpr std::size_t kPlenty = std::size_t{1} << 30U;

@@ -23,8 +23,9 @@ Folded fold(const RuleSet& rules) {
   Matrix matrix(rules, std::size_t{1} << 30U);
   EXPECT_TRUE(matrix.add(Direction::egress, classes.half(Direction::egress), alone()));
   EXPECT_TRUE(matrix.add(Direction::ingress, classes.half(Direction::ingress), alone()));
-  auto folder = begin_permits(rules.default_mode, classes, matrix, false, {});
-  EXPECT_TRUE(folder->fold(classes));
+  auto folder = begin_permits(classes, matrix, false, {.mode = rules.default_mode}, alone());
+  EXPECT_TRUE(folder->fold(classes, alone()));
+  EXPECT_TRUE(folder->lay_out(classes.classes.size(), alone()));
   Permits permits = permits_of(folder.get(), classes);
   return {
       .classes = std::move(classes), .folder = std::move(folder), .permits = std::move(permits)};

@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/classifier/cluster.h"
+
 namespace portcullis::classifier {
 namespace {
 
@@ -27,7 +29,7 @@ SharedRows shared_of(const std::vector<PermitCells>& rows) {
   std::vector<const PermitCells*> pointers;
   std::ranges::transform(rows, std::back_inserter(pointers), [](const auto& row) { return &row; });
   SharedRows shared;
-  shared.find(pointers);
+  shared.find(pointers, alone());
   return shared;
 }
 
