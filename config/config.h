@@ -56,6 +56,8 @@ struct Policy {
   enum class Default : std::uint8_t { kubernetes, deny } default_mode = Default::deny;
   std::vector<std::string> manifests;  // Files or directories, compiled before ports start.
   std::vector<Prefix> pod_cidrs;
+  /// What the sender of a denied packet hears.
+  enum class Reject : std::uint8_t { drop, reset } reject = Reject::drop;
 
   friend bool operator==(const Policy&, const Policy&) = default;
 };

@@ -287,10 +287,13 @@ constexpr std::array<Key<Mode>, 4> kModeKeys{{
     {"uplink_networks", [](Mode& s, const Value& v) { v.read(s.uplink_networks); }},
 }};
 
-constexpr std::array<Key<Policy>, 3> kPolicyKeys{{
+constexpr std::array<Choice<Policy::Reject>, 2> kRejects{
+    {{"drop", Policy::Reject::drop}, {"reset", Policy::Reject::reset}}};
+constexpr std::array<Key<Policy>, 4> kPolicyKeys{{
     {"default_mode", [](Policy& s, const Value& v) { v.read(s.default_mode, kDefaults); }},
     {"manifests", [](Policy& s, const Value& v) { v.read(s.manifests); }},
     {"pod_cidrs", [](Policy& s, const Value& v) { v.read(s.pod_cidrs); }},
+    {"reject", [](Policy& s, const Value& v) { v.read(s.reject, kRejects); }},
 }};
 
 constexpr std::array<Choice<StaticRule::Action>, 3> kActions{{{"allow", StaticRule::Action::allow},

@@ -7,6 +7,7 @@
 #include "classifier/key.h"
 #include "dataplane/packet/checksum.h"
 #include "dataplane/packet/headers.h"
+#include "dataplane/packet/rewrite.h"
 #include "dataplane/packet/transport.h"
 
 namespace portcullis::dataplane {
@@ -54,24 +55,25 @@ void put_arp(std::uint8_t* arp, std::uint16_t operation) {
   wire::store16(arp + wire::kArpOperation, operation);
 }
 
-void put_ipv4(std::uint8_t* ip, std::size_t total, const IpAddress& src, const std::uint8_t* dst) {
-  std::memset(ip, 0, wire::kIpv4Bytes);
-  ip[0] = 0x45;
-  ip[1] = 0xc0;  // Internetwork control, as RFC 1812 asks of errors.
-  wire::store16(ip + wire::kIpv4Total, static_cast<std::uint32_t>(total));
-  ip[wire::kIpv4Ttl] = kHopLimit;
-  ip[wire::kIpv4Protocol] = classifier::kProtocolIcmp;
-  std::memcpy(ip + wire::kIpv4Src, src.bytes.data(), 4);
-  std::memcpy(ip + wire::kIpv4Dst, dst, 4);
-  wire::store16(ip + wire::kIpv4Checksum, checksum_finish(checksum_add(0, {ip, wire::kIpv4Bytes})));
-}
-
-struct Ipv6Ends {
+struct IpEnds {
   const std::uint8_t* src;
   const std::uint8_t* dst;
 };
 
-void put_ipv6(std::uint8_t* ip, std::size_t payload, std::uint8_t hop_limit, Ipv6Ends ends) {
+void put_ipv4(std::uint8_t* ip, std::size_t total, std::uint8_t protocol, IpEnds ends) {
+  std::memset(ip, 0, wire::kIpv4Bytes);
+  ip[0] = 0x45;
+  // Internetwork control, as RFC 1812 asks of errors.
+  ip[1] = protocol == classifier::kProtocolIcmp ? 0xc0 : 0;
+  wire::store16(ip + wire::kIpv4Total, static_cast<std::uint32_t>(total));
+  ip[wire::kIpv4Ttl] = kHopLimit;
+  ip[wire::kIpv4Protocol] = protocol;
+  std::memcpy(ip + wire::kIpv4Src, ends.src, 4);
+  std::memcpy(ip + wire::kIpv4Dst, ends.dst, 4);
+  wire::store16(ip + wire::kIpv4Checksum, checksum_finish(checksum_add(0, {ip, wire::kIpv4Bytes})));
+}
+
+void put_ipv6(std::uint8_t* ip, std::size_t payload, std::uint8_t hop_limit, IpEnds ends) {
   wire::store32(ip, 0x6000'0000);
   wire::store16(ip + wire::kIpv6Payload, static_cast<std::uint32_t>(payload));
   ip[wire::kIpv6Next] = classifier::kProtocolIcmpv6;
@@ -108,7 +110,7 @@ struct Discovery {
   const MacAddress& mac;
 };
 
-std::size_t put_discovery(Out out, std::size_t offset, Ipv6Ends ends, const Discovery& message) {
+std::size_t put_discovery(Out out, std::size_t offset, IpEnds ends, const Discovery& message) {
   constexpr std::size_t kPayload = wire::kNdBytes + 8;
   std::uint8_t* ip = &out[offset];
   put_ipv6(ip, kPayload, wire::kNdHopLimit, ends);
@@ -221,6 +223,54 @@ Frame ip_packet(Frame frame, std::size_t l3_offset) {
       std::min<std::size_t>(ip.size(), wire::kIpv6Bytes + wire::load16(&ip[wire::kIpv6Payload])));
 }
 
+/// The segment of a whole TCP packet, its header included; else nothing.
+Frame tcp_of4(Frame ip) {
+  constexpr std::uint32_t kFragmentBits = wire::kIpv4MoreFragments | wire::kIpv4OffsetMask;
+  const std::size_t header = (ip[0] & 0xfU) * std::size_t{4};
+  const bool whole = (wire::load16(&ip[wire::kIpv4Fragment]) & kFragmentBits) == 0;
+  const bool fits = header >= wire::kIpv4Bytes && ip.size() >= header + wire::kTcpBytes;
+  const bool tcp = ip[wire::kIpv4Protocol] == classifier::kProtocolTcp;
+  return whole && fits && tcp ? ip.subspan(header) : Frame{};
+}
+
+Frame tcp_of6(Frame ip) {
+  const std::size_t rest = ip.size() - wire::kIpv6Bytes;
+  const UpperLayer upper =
+      walk_extensions(ip[wire::kIpv6Next], {ip.data() + wire::kIpv6Bytes, rest, rest});
+  const bool tcp = upper.reason == DropReason::none && upper.fragment == nullptr &&
+                   upper.protocol == classifier::kProtocolTcp &&
+                   upper.payload.captured >= wire::kTcpBytes;
+  return tcp ? Frame{upper.payload.data, upper.payload.captured} : Frame{};
+}
+
+/// The reset that a segment deserves, but for its checksum.
+void put_reset(std::uint8_t* tcp, Frame segment) {
+  std::memset(tcp, 0, wire::kTcpBytes);
+  std::memcpy(tcp, &segment[2], 2);
+  std::memcpy(tcp + 2, segment.data(), 2);
+  tcp[wire::kTcpOffset] = wire::kTcpBytes / 4 << 4U;
+  const std::uint8_t flags = segment[wire::kTcpFlags];
+  if ((flags & wire::kTcpAck) != 0) {
+    std::memcpy(tcp + wire::kTcpSequence, &segment[wire::kTcpAcknowledgement], 4);
+    tcp[wire::kTcpFlags] = wire::kTcpRst;
+    return;
+  }
+  const std::size_t header = std::size_t{segment[wire::kTcpOffset]} >> 4U << 2U;
+  const std::size_t length = segment.size() - std::min(segment.size(), header) +
+                             ((flags & wire::kTcpSyn) != 0 ? 1 : 0) +
+                             ((flags & wire::kTcpFin) != 0 ? 1 : 0);
+  const std::uint32_t sequence = wire::load32(&segment[wire::kTcpSequence]);
+  wire::store32(tcp + wire::kTcpAcknowledgement, sequence + static_cast<std::uint32_t>(length));
+  tcp[wire::kTcpFlags] = wire::kTcpRst | wire::kTcpAck;
+}
+
+/// Writes the checksum of a bare TCP header between these addresses.
+void seal_tcp(std::uint8_t* tcp, Frame addresses) {
+  const std::uint64_t pseudo = checksum_add(wire::kTcpBytes + classifier::kProtocolTcp, addresses);
+  wire::store16(tcp + wire::kTcpChecksum,
+                checksum_finish(checksum_add(pseudo, {tcp, wire::kTcpBytes})));
+}
+
 /// What goes into the second word of an error: the MTU where the type has one.
 void put_error_head(std::uint8_t* icmp, ErrorCode code, Family family, std::uint16_t mtu) {
   icmp[0] = code.type;
@@ -331,13 +381,62 @@ std::size_t icmp_error(Frame frame,
   put_error_head(icmp, code_of(error, family), family, source.mtu);
   std::memcpy(icmp + wire::kIcmpBytes, about.data(), quoted);
   if (v4) {
-    put_ipv4(ip, header + payload, source.speaker.address, &about[wire::kIpv4Src]);
+    put_ipv4(ip,
+             header + payload,
+             classifier::kProtocolIcmp,
+             {source.speaker.address.bytes.data(), &about[wire::kIpv4Src]});
     wire::store16(icmp + 2, checksum_finish(checksum_add(0, {icmp, payload})));
   } else {
     put_ipv6(ip, payload, kHopLimit, {source.speaker.address.bytes.data(), &about[wire::kIpv6Src]});
     seal_icmpv6(ip, payload);
   }
   return padded(out, offset + header + payload);
+}
+
+std::size_t tcp_reset(Frame frame, std::size_t l3_offset, Out out) noexcept {
+  const Frame about = ip_packet(frame, l3_offset);
+  if (about.empty() || is_to_many(frame)) {
+    return 0;
+  }
+  const bool v4 = about[0] >> 4U == 4;
+  if (!(v4 ? may_answer4(about) : may_answer6(about, IcmpError::admin_prohibited))) {
+    return 0;
+  }
+  const Frame segment = v4 ? tcp_of4(about) : tcp_of6(about);
+  if (segment.empty() || (segment[wire::kTcpFlags] & wire::kTcpRst) != 0) {
+    return 0;
+  }
+  const std::size_t header = v4 ? wire::kIpv4Bytes : wire::kIpv6Bytes;
+  MacAddress receiver;
+  std::memcpy(receiver.data(), frame.data(), receiver.size());
+  const std::size_t offset = put_ethernet_back(out, frame, l3_offset, receiver);
+  std::uint8_t* ip = &out[offset];
+  put_reset(ip + header, segment);
+  if (v4) {
+    put_ipv4(ip,
+             header + wire::kTcpBytes,
+             classifier::kProtocolTcp,
+             {&about[wire::kIpv4Dst], &about[wire::kIpv4Src]});
+    seal_tcp(ip + header, {ip + wire::kIpv4Src, 8});
+  } else {
+    put_ipv6(ip, wire::kTcpBytes, kHopLimit, {&about[wire::kIpv6Dst], &about[wire::kIpv6Src]});
+    ip[wire::kIpv6Next] = classifier::kProtocolTcp;
+    seal_tcp(ip + header, {ip + wire::kIpv6Src, 32});
+  }
+  return padded(out, offset + header + wire::kTcpBytes);
+}
+
+std::size_t refusal(Frame frame, std::size_t l3_offset, Out out) noexcept {
+  const Frame about = ip_packet(frame, l3_offset);
+  if (about.empty()) {
+    return 0;
+  }
+  if (!(about[0] >> 4U == 4 ? tcp_of4(about) : tcp_of6(about)).empty()) {
+    return tcp_reset(frame, l3_offset, out);
+  }
+  ErrorSource source{.speaker = {.address = destination_of(frame, l3_offset)}};
+  std::memcpy(source.speaker.mac.data(), frame.data(), source.speaker.mac.size());
+  return icmp_error(frame, l3_offset, IcmpError::admin_prohibited, source, out);
 }
 
 }  // namespace portcullis::dataplane

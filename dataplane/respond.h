@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Builds the frames that a router itself sends: ARP, neighbour discovery, ICMP errors.
+// Builds the frames that a router itself sends: ARP, neighbour discovery, ICMP errors, resets.
 // Thread: any; pure functions on bytes, no clock: limiting the rate is the caller's business.
 // Shapes: each writes one whole frame (without FCS, padded to kFrameBytesMin) to `out` and returns
 //         its length, or 0 where nothing may be sent. `out` holds at least kResponseBytesMax.
@@ -69,5 +69,17 @@ std::size_t icmp_error(std::span<const std::uint8_t> frame,
                        IcmpError error,
                        const ErrorSource& source,
                        std::span<std::uint8_t> out) noexcept;
+
+/// A reset to the sender of a TCP segment, from the end that it was sent to: RFC 9293, 3.5.2.
+/// 0 where icmp_error() would be, to a reset, and about fragments, whose length is not known.
+std::size_t tcp_reset(std::span<const std::uint8_t> frame,
+                      std::size_t l3_offset,
+                      std::span<std::uint8_t> out) noexcept;
+
+/// What tells the sender of a denied packet so, from the end that it was sent to: a reset to TCP,
+/// an error of "administratively prohibited" to all else.
+std::size_t refusal(std::span<const std::uint8_t> frame,
+                    std::size_t l3_offset,
+                    std::span<std::uint8_t> out) noexcept;
 
 }  // namespace portcullis::dataplane

@@ -185,7 +185,8 @@ Result<void> Engine::State::make_workers(const config::Config& config) {
     const WorkerSetup setup{.index = i,
                             .ports = shares[i],
                             .pipeline = pipeline_options(config, shares.size()),
-                            .sleeps = config.eal.idle == config::Eal::Idle::sleep};
+                            .sleeps = config.eal.idle == config::Eal::Idle::sleep,
+                            .answers = config.policy.reject == config::Policy::Reject::reset};
     workers.push_back(
         std::make_unique<Worker>(setup, *slot, ports, *pool, make_forwarder(config, ports)));
   }

@@ -13,8 +13,10 @@
 #include "dataplane/dpdk/forward_node.h"
 #include "dataplane/dpdk/forward_wire.h"
 #include "dataplane/dpdk/table_slot.h"
+#include "dataplane/dpdk/token_bucket.h"
 #include "dataplane/dpdk/transmit.h"
 #include "dataplane/pipeline.h"
+#include "dataplane/respond.h"
 
 namespace portcullis::dataplane {
 
@@ -22,7 +24,8 @@ struct WorkerSetup {
   std::size_t index = 0;         // Its Reader's number.
   std::vector<PortIndex> ports;  // That it polls; nobody else touches them.
   PipelineOptions pipeline;
-  bool sleeps = true;  // Sleep when no packet comes.
+  bool sleeps = true;    // Sleep when no packet comes.
+  bool answers = false;  // Tell the senders of denied packets.
 };
 
 /// The forwarder of the configured mode. Chosen once at the start of run(), not per packet.
@@ -71,12 +74,14 @@ class Worker {
               F& forwarder) noexcept;
   template <Forwarder F>
   void let_go(std::uint64_t now_ns, F& forwarder) noexcept;
+  void refuse(const Parcel& parcel, DropReason reason, std::uint64_t now_ns) noexcept;
   template <Forwarder F>
   std::size_t receive(const Lane& lane, const F& forwarder) noexcept;
   void rest(TableSlot::Reader& reader) noexcept;
 
   const std::size_t index_;
   const bool sleeps_;
+  const bool answers_;
   TableSlot& slot_;
   std::vector<Lane> lanes_;
   Pipeline pipeline_;
@@ -87,6 +92,8 @@ class Worker {
   std::array<Frame, limits::kBurstMax> frames_;
   std::array<Outcome, limits::kBurstMax> outcomes_;
   std::array<Kept, kHeldSlots> kept_{};
+  TokenBucket refusals_;
+  std::array<std::uint8_t, kResponseBytesMax> response_{};
   std::uint32_t empty_polls_ = 0;  // In a row.
   Counter polls_;
   Counter busy_polls_;

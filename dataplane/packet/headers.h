@@ -96,8 +96,11 @@ inline constexpr std::uint8_t kProtocolIgmp = 2;
 
 // TCP: ports 2+2, ..., | data offset 4 bits at 12 | flags 1 at 13 |
 inline constexpr std::size_t kTcpBytes = 20;
+inline constexpr std::size_t kTcpSequence = 4;
+inline constexpr std::size_t kTcpAcknowledgement = 8;
 inline constexpr std::size_t kTcpOffset = 12;
 inline constexpr std::size_t kTcpFlags = 13;
+inline constexpr std::size_t kTcpChecksum = 16;
 inline constexpr std::uint8_t kTcpFin = 0x01;
 inline constexpr std::uint8_t kTcpSyn = 0x02;
 inline constexpr std::uint8_t kTcpRst = 0x04;

@@ -73,6 +73,7 @@ uplink_networks = ["192.0.2.0/24"]
 default_mode = "kubernetes"
 manifests = ["a", "b.yaml"]
 pod_cidrs = ["10.244.0.0/16"]
+reject = "reset"
 [conntrack]
 established = "keep"
 [observe]
@@ -93,6 +94,7 @@ log_level = "debug"
   EXPECT_EQ(to_string(config.mode.uplink_networks.at(0)), "192.0.2.0/24");
   EXPECT_EQ(config.policy.default_mode, Policy::Default::kubernetes);
   EXPECT_EQ(config.policy.manifests, (std::vector<std::string>{"a", "b.yaml"}));
+  EXPECT_EQ(config.policy.reject, Policy::Reject::reset);
   EXPECT_EQ(config.conntrack.established, Conntrack::Established::keep);
   EXPECT_EQ(config.observe.log_level, "debug");
 }

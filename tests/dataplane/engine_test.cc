@@ -15,6 +15,7 @@
 #include "classifier/compile.h"
 #include "classifier/key.h"
 #include "classifier/verdict.h"
+#include "dataplane/packet/parse.h"
 #include "tests/dataplane/ring_port.h"
 
 namespace portcullis::dataplane {
@@ -64,6 +65,7 @@ class EngineOnAWire : public testing::Test {
     config.ports = {{.name = "left", .vdev = left_->device()},
                     {.name = "right", .vdev = right_->device()}};
     config.mode.pairs = {{"left", "right"}};
+    config.policy.reject = reject_;
     auto engine = Engine::start(config, cpus, generation(1, 5'000));
     ASSERT_TRUE(engine.has_value()) << to_string(engine.error());
     engine_ = *std::move(engine);
@@ -86,6 +88,7 @@ class EngineOnAWire : public testing::Test {
     return worker().packets == packets;
   }
 
+  config::Policy::Reject reject_ = config::Policy::Reject::drop;
   std::unique_ptr<test::RingPort> left_;
   std::unique_ptr<test::RingPort> right_;
   std::unique_ptr<Engine> engine_;
@@ -126,6 +129,46 @@ TEST_F(EngineOnAWire, DropsAndCountsWhatIsDenied) {
   EXPECT_EQ(drops(DropReason::invalid_header), 1U);
   EXPECT_TRUE(right_->take().empty());
   EXPECT_TRUE(left_->take().empty());
+}
+
+class EngineThatResets : public EngineOnAWire {
+ protected:
+  EngineThatResets() { reject_ = config::Policy::Reject::reset; }
+};
+
+TEST_F(EngineThatResets, TellsTheSenderOfWhatIsDenied) {
+  ASSERT_TRUE(left_->put(test::tcp_frame(kDenied, test::kSyn)));
+  const Packet reset = parse(left_->wait().value_or(Bytes{}));
+  EXPECT_EQ(reset.event, Packet::Event::abort);
+  EXPECT_EQ(reset.tuple.src_port, kDenied.dst_port);
+  ASSERT_TRUE(left_->put(test::udp_frame(kDenied)));
+  EXPECT_EQ(parse(left_->wait().value_or(Bytes{})).kind, Packet::Kind::related);
+  EXPECT_TRUE(right_->take().empty());
+  ASSERT_TRUE(counted(2));
+  EXPECT_EQ(worker().dropped, 2U);
+  EXPECT_EQ(drops(DropReason::policy_denied), 2U);
+}
+
+TEST_F(EngineThatResets, TellsThoseWhoseConnectionIsNotKnown) {
+  ASSERT_TRUE(right_->put(test::tcp_frame(kDenied, test::kAck)));
+  EXPECT_EQ(parse(right_->wait().value_or(Bytes{})).event, Packet::Event::abort);
+  ASSERT_TRUE(right_->put(test::tcp_frame(kDenied, test::kRst)));
+  ASSERT_TRUE(counted(2));
+  EXPECT_EQ(drops(DropReason::not_a_new_flow), 2U);
+  EXPECT_TRUE(right_->take().empty()) << "a reset is not answered";
+}
+
+TEST_F(EngineThatResets, TellsNobodyTooOften) {
+  for (int burst = 0; burst < 20; ++burst) {
+    for (int i = 0; i < 100; ++i) {
+      ASSERT_TRUE(left_->put(test::udp_frame(kDenied)));
+    }
+    ASSERT_TRUE(counted(100U * static_cast<unsigned>(burst + 1)));
+    while (!left_->take().empty()) {
+    }
+  }
+  EXPECT_LE(engine_->status().ports.at(0).tx_packets, 2'000U);
+  EXPECT_EQ(drops(DropReason::policy_denied), 2'000U);
 }
 
 TEST_F(EngineOnAWire, PassesFragmentsBehindTheFirstOne) {

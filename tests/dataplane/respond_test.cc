@@ -261,5 +261,88 @@ TEST(IcmpError, NeedsAnAddressOfTheFamily) {
                   .empty());
 }
 
+constexpr Ends kEnds4{"10.0.0.1", "10.0.0.2", 40'000, 443};
+constexpr Ends kEnds6{"fd00::1", "fd00::2", 40'000, 443};
+
+Bytes reset_of(const Bytes& frame) {
+  const std::size_t l3_offset = parse(frame).l3_offset;
+  return built([&](auto out) { return tcp_reset(frame, l3_offset, out); });
+}
+
+/// 0 for a right checksum of a segment without options.
+std::uint16_t tcp_checksum(const Bytes& frame, bool v4) {
+  const std::size_t addresses = v4 ? wire::kIpv4Src : wire::kIpv6Src;
+  const std::size_t header = v4 ? wire::kIpv4Bytes : wire::kIpv6Bytes;
+  const std::uint64_t sum = checksum_add(wire::kTcpBytes + classifier::kProtocolTcp,
+                                         {&frame[kIp + addresses], v4 ? 8U : 32U});
+  return checksum_finish(checksum_add(sum, {&frame[kIp + header], wire::kTcpBytes}));
+}
+
+TEST(TcpReset, AcknowledgesASyn) {
+  for (const bool v4 : {true, false}) {
+    const Bytes syn = test::tcp_frame(v4 ? kEnds4 : kEnds6, test::kSyn);
+    const Bytes reset = reset_of(syn);
+    const Packet packet = parse(reset);
+    EXPECT_EQ(packet.event, Packet::Event::abort);
+    EXPECT_EQ(packet.tuple.src, parse(syn).tuple.dst);
+    EXPECT_EQ(packet.tuple.dst, parse(syn).tuple.src);
+    EXPECT_EQ(packet.tuple.src_port, 443);
+    EXPECT_EQ(packet.tuple.dst_port, 40'000);
+    EXPECT_EQ(mac_at(reset, 0), mac_at(syn, 6));
+    EXPECT_EQ(mac_at(reset, 6), mac_at(syn, 0));
+    const std::uint8_t* tcp = &reset[kIp + (v4 ? wire::kIpv4Bytes : wire::kIpv6Bytes)];
+    EXPECT_EQ(tcp[wire::kTcpFlags], wire::kTcpRst | wire::kTcpAck);
+    EXPECT_EQ(wire::load32(tcp + wire::kTcpSequence), 0U);
+    EXPECT_EQ(wire::load32(tcp + wire::kTcpAcknowledgement), 1'001U);
+    EXPECT_EQ(tcp_checksum(reset, v4), 0);
+  }
+}
+
+TEST(TcpReset, GoesOnWhereTheSenderExpectsIt) {
+  const Bytes reset = reset_of(test::tcp_frame(kEnds4, test::kAck | test::kPsh));
+  const std::uint8_t* tcp = &reset[kIp + wire::kIpv4Bytes];
+  EXPECT_EQ(tcp[wire::kTcpFlags], wire::kTcpRst);
+  EXPECT_EQ(wire::load32(tcp + wire::kTcpSequence), 2'000U);
+}
+
+TEST(TcpReset, KeepsVlanTagsAndReadsOptions) {
+  const Bytes tagged =
+      test::tcp_frame(kEnds4, test::kSyn, {.vlan_types = {0x8100}, .ipv4_options = Bytes(4, 1)});
+  const Bytes reset = reset_of(tagged);
+  EXPECT_TRUE(std::equal(tagged.begin() + 12, tagged.begin() + 16, reset.begin() + 12));
+  EXPECT_EQ(parse(reset).event, Packet::Event::abort);
+}
+
+TEST(TcpReset, IsNoAnswerToResetsFragmentsAndGroups) {
+  EXPECT_TRUE(reset_of(test::tcp_frame(kEnds4, test::kRst)).empty());
+  EXPECT_TRUE(reset_of(test::udp_frame(kEnds4)).empty());
+  Bytes to_group = test::tcp_frame(kEnds4, test::kSyn);
+  to_group[0] |= 1U;
+  EXPECT_TRUE(reset_of(to_group).empty());
+  for (const Bytes& part : test::cut(test::tcp_frame(kEnds4, test::kSyn), 8, 1)) {
+    EXPECT_TRUE(built([&](auto out) { return tcp_reset(part, kIp, out); }).empty());
+  }
+}
+
+TEST(Refusal, SpeaksForTheEndThatWasMeant) {
+  const auto refused = [](const Bytes& frame) {
+    return built([&](auto out) { return refusal(frame, kIp, out); });
+  };
+  EXPECT_EQ(refused(test::tcp_frame(kEnds4, test::kSyn)),
+            reset_of(test::tcp_frame(kEnds4, test::kSyn)));
+  for (const bool v4 : {true, false}) {
+    const Bytes denied = test::udp_frame(v4 ? kEnds4 : kEnds6);
+    const Bytes error = refused(denied);
+    const Packet packet = parse(error);
+    EXPECT_EQ(packet.kind, Packet::Kind::related);
+    EXPECT_EQ(packet.source, parse(denied).tuple.dst);
+    EXPECT_EQ(packet.tuple, parse(denied).tuple);
+    EXPECT_EQ(packet.icmp, v4 ? 0x030d : 0x0101) << "administratively prohibited";
+    EXPECT_EQ(mac_at(error, 0), mac_at(denied, 6));
+  }
+  EXPECT_TRUE(
+      refused(test::unreachable_frame(test::turned(kEnds4), test::udp_frame(kEnds4))).empty());
+}
+
 }  // namespace
 }  // namespace portcullis::dataplane
