@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "control/params.h"
 #include "observe/explain.h"
 #include "policy/expect.h"
 
@@ -22,49 +23,6 @@ using nlohmann::json;
 constexpr std::size_t kInlineBytesMax = std::size_t{64} << 10U;
 constexpr std::size_t kCommentBytesMax = 1024;
 constexpr std::string_view kMethods = "hello, commit, status, history, rollback and explain";
-
-tl::unexpected<RpcError> refuse(RpcCode code, std::string message, json details = {}) {
-  return tl::unexpected(
-      RpcError{.code = code, .message = std::move(message), .details = std::move(details)});
-}
-
-tl::unexpected<RpcError> wrong_params(std::string message) {
-  return refuse(RpcCode::invalid_params, std::move(message));
-}
-
-/// A parameter that does not exist is more likely misspelt than meant to be ignored.
-tl::expected<void, RpcError> only(const json& params,
-                                  std::initializer_list<std::string_view> known) {
-  for (const auto& [name, value] : params.items()) {
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
-      return wrong_params(fmt::format(
-          "there is no parameter {}; known are: {}", excerpt(name), fmt::join(known, ", ")));
-    }
-  }
-  return {};
-}
-
-/// A string parameter; absent: `otherwise`, or an error where that is absent too.
-tl::expected<std::string, RpcError> text_param(const json& params,
-                                               const std::string& name,
-                                               const char* otherwise = nullptr) {
-  const auto found = params.find(name);
-  if (found == params.end() && otherwise != nullptr) {
-    return std::string(otherwise);
-  }
-  if (found == params.end() || !found->is_string()) {
-    return wrong_params(fmt::format("{} is missing or not a string", name));
-  }
-  return found->get<std::string>();
-}
-
-/// True of text that may go to a log or a terminal as it is.
-bool is_printable(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char letter) {
-    const auto byte = static_cast<unsigned char>(letter);
-    return byte < 0x20 || byte == 0x7f;
-  });
-}
 
 tl::expected<std::vector<policy::Manifest>, RpcError> manifests_of(json& params) {
   const auto list = params.find("manifests");
