@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "control/flows.h"
 #include "control/params.h"
 #include "observe/explain.h"
 #include "policy/expect.h"
@@ -22,7 +23,9 @@ using nlohmann::json;
 /// nobody's status.
 constexpr std::size_t kInlineBytesMax = std::size_t{64} << 10U;
 constexpr std::size_t kCommentBytesMax = 1024;
-constexpr std::string_view kMethods = "hello, commit, status, history, rollback and explain";
+constexpr std::string_view kMethods =
+    "hello, commit, status, history, rollback, explain, conntrack.list, conntrack.stats and "
+    "conntrack.flush";
 
 tl::expected<std::vector<policy::Manifest>, RpcError> manifests_of(json& params) {
   const auto list = params.find("manifests");
@@ -126,6 +129,9 @@ void Commands::dispatch(const Caller& caller, Request request, const Done& done)
   if (method == "rollback") {
     return rollback_request(caller, params, done);
   }
+  if (method == "conntrack.list" || method == "conntrack.stats" || method == "conntrack.flush") {
+    return flows_request(caller, request, done);
+  }
   done(refuse(RpcCode::method_not_found,
               fmt::format("there is no method {}; there are {}", excerpt(method), kMethods)));
 }
@@ -179,6 +185,28 @@ void Commands::rollback_request(const Caller& caller, const json& params, const 
     return done(wrong_params("revision is not a number of the history"));
   }
   rollback(revision->get<std::uint64_t>(), *std::move(intent), done);
+}
+
+void Commands::flows_request(const Caller& caller, const Request& request, const Done& done) {
+  auto question = flow_question(request.method, request.params, reconcile_.locator());
+  if (!question) {
+    return done(tl::unexpected(std::move(question).error()));
+  }
+  using Answers = Result<std::vector<dataplane::FlowAnswer>>;
+  auto answers = std::make_shared<Answers>();
+  const auto ask = [this, answers, wanted = question->request] {
+    *answers = reconcile_.flows(wanted);
+  };
+  // Nothing is published between these two: the epoch of now is that of the flows.
+  lane_.run(ask, [this, answers, done, who = caller.text(), question = *std::move(question)] {
+    if (!*answers) {
+      return done(refuse(RpcCode::not_answered, answers->error().message));
+    }
+    if (question.request.action == dataplane::FlowRequest::Action::flush) {
+      log::info("control: flows ended by {}: {}", who, flows_matched(**answers));
+    }
+    done(flow_result(question, **answers, daemon_, reconcile_));
+  });
 }
 
 void Commands::commit(std::vector<policy::Manifest> manifests, Intent intent, Done done) {
