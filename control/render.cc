@@ -35,9 +35,9 @@ double number(const json& object, const char* name) {
 }
 
 const json& part(const json& object, const char* name) {
-  static const json nothing;
+  static const json kNothing;
   const auto found = object.is_object() ? object.find(name) : object.end();
-  return object.is_object() && found != object.end() ? *found : nothing;
+  return object.is_object() && found != object.end() ? *found : kNothing;
 }
 
 std::string short_digest(const json& object, const char* name) {
