@@ -31,6 +31,7 @@ Examples:
   portcullis explain --manifests cluster/ --from shop/web-0 --to shop/db-0 --port 5432
   portcullis commit cluster/ --comment "first policies"
   portcullis status
+  portcullis conntrack list --from shop/web-0
   portcullis VERB --help)";
 
 /// Letters to insert, drop or change to come from one word to the other.
@@ -80,6 +81,7 @@ int run(int argc, char** argv) {
   add_replay_verb(program, exit_code);
   add_table_verb(program, exit_code);
   add_daemon_verbs(program, exit_code);
+  add_conntrack_verb(program, exit_code);
 
   if (argc < 2) {
     fmt::print(stderr, "{}", program.help());

@@ -57,6 +57,10 @@ class DataplanePublisher : public control::Publisher {
   [[nodiscard]] dataplane::DataplaneStatus status() const override {
     return dataplane_ ? dataplane_->status() : dataplane::DataplaneStatus{};
   }
+  [[nodiscard]] Result<std::vector<dataplane::FlowAnswer>> flows(
+      const dataplane::FlowRequest& request) const override {
+    return dataplane_ ? dataplane_->flows(request) : std::vector<dataplane::FlowAnswer>{};
+  }
 
  private:
   const config::Config& config_;

@@ -51,6 +51,47 @@ Told ask(const Target& target,
   }
 }
 
+json params_of(const FlowWords& words) {
+  json params = json::object();
+  for (const auto& [name, word] : {std::pair("from", &words.from),
+                                   std::pair("to", &words.to),
+                                   std::pair("address", &words.address),
+                                   std::pair("protocol", &words.protocol),
+                                   std::pair("state", &words.state)}) {
+    if (!word->empty()) {
+      params[name] = *word;
+    }
+  }
+  if (words.port) {
+    params["port"] = *words.port;
+  }
+  return params;
+}
+
+/// Warnings of a result as lines for standard error.
+std::string warning_lines(const json& result) {
+  std::string lines;
+  for (const json& warning : result.value("warnings", json::array())) {
+    lines += fmt::format("warning: {}\n",
+                         warning.is_string() ? warning.get<std::string>() : warning.dump());
+  }
+  return lines;
+}
+
+/// Asks about flows; tables for people have the warnings beside them.
+Told ask_flows(const Target& target,
+               const char* method,
+               json params,
+               const std::function<std::string(const json&)>& render) {
+  std::string warnings;
+  Told told = ask(target, method, std::move(params), [&](const json& result) {
+    warnings = warning_lines(result);
+    return render(result);
+  });
+  told.trouble += warnings;
+  return told;
+}
+
 }  // namespace
 
 Told ask_commit(const Target& target,
@@ -92,10 +133,7 @@ Told ask_explain(const Target& target, const Question& question) {
   asked.json = false;
   Told told = ask(asked, "explain", std::move(params), [&](const json& result) {
     allowed = result.value("allowed", false);
-    for (const json& warning : result.value("warnings", json::array())) {
-      warnings += fmt::format("warning: {}\n",
-                              warning.is_string() ? warning.get<std::string>() : warning.dump());
-    }
+    warnings = warning_lines(result);
     return target.json ? dump(result.value("explanation", json())) : result.value("text", "");
   });
   if (told.exit_code == 0) {
@@ -103,6 +141,24 @@ Told ask_explain(const Target& target, const Question& question) {
     told.trouble = std::move(warnings);
   }
   return told;
+}
+
+Told ask_flow_list(const Target& target, const FlowWords& words, std::uint32_t limit) {
+  json params = params_of(words);
+  params["limit"] = limit;
+  return ask_flows(target, "conntrack.list", std::move(params), render_flows);
+}
+
+Told ask_flow_stats(const Target& target) {
+  return ask(target, "conntrack.stats", json::object(), render_flow_stats);
+}
+
+Told ask_flow_flush(const Target& target, const FlowWords& words, bool all) {
+  json params = params_of(words);
+  if (all) {
+    params["all"] = true;
+  }
+  return ask_flows(target, "conntrack.flush", std::move(params), render_flush);
 }
 
 }  // namespace portcullis::control

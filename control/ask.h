@@ -44,4 +44,17 @@ struct Question {
 };
 Told ask_explain(const Target& target, const Question& question);
 
+/// Which flows, in the words of docs/protocol.md; what is empty is left out.
+struct FlowWords {
+  std::string from;
+  std::string to;
+  std::string address;
+  std::string protocol;
+  std::string state;
+  std::optional<std::uint16_t> port;
+};
+Told ask_flow_list(const Target& target, const FlowWords& words, std::uint32_t limit);
+Told ask_flow_stats(const Target& target);
+Told ask_flow_flush(const Target& target, const FlowWords& words, bool all);
+
 }  // namespace portcullis::control

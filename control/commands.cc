@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "control/flows.h"
+#include "control/params.h"
 #include "observe/explain.h"
 #include "policy/expect.h"
 
@@ -21,50 +23,9 @@ using nlohmann::json;
 /// nobody's status.
 constexpr std::size_t kInlineBytesMax = std::size_t{64} << 10U;
 constexpr std::size_t kCommentBytesMax = 1024;
-constexpr std::string_view kMethods = "hello, commit, status, history, rollback and explain";
-
-tl::unexpected<RpcError> refuse(RpcCode code, std::string message, json details = {}) {
-  return tl::unexpected(
-      RpcError{.code = code, .message = std::move(message), .details = std::move(details)});
-}
-
-tl::unexpected<RpcError> wrong_params(std::string message) {
-  return refuse(RpcCode::invalid_params, std::move(message));
-}
-
-/// A parameter that does not exist is more likely misspelt than meant to be ignored.
-tl::expected<void, RpcError> only(const json& params,
-                                  std::initializer_list<std::string_view> known) {
-  for (const auto& [name, value] : params.items()) {
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
-      return wrong_params(fmt::format(
-          "there is no parameter {}; known are: {}", excerpt(name), fmt::join(known, ", ")));
-    }
-  }
-  return {};
-}
-
-/// A string parameter; absent: `otherwise`, or an error where that is absent too.
-tl::expected<std::string, RpcError> text_param(const json& params,
-                                               const std::string& name,
-                                               const char* otherwise = nullptr) {
-  const auto found = params.find(name);
-  if (found == params.end() && otherwise != nullptr) {
-    return std::string(otherwise);
-  }
-  if (found == params.end() || !found->is_string()) {
-    return wrong_params(fmt::format("{} is missing or not a string", name));
-  }
-  return found->get<std::string>();
-}
-
-/// True of text that may go to a log or a terminal as it is.
-bool is_printable(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char letter) {
-    const auto byte = static_cast<unsigned char>(letter);
-    return byte < 0x20 || byte == 0x7f;
-  });
-}
+constexpr std::string_view kMethods =
+    "hello, commit, status, history, rollback, explain, conntrack.list, conntrack.stats and "
+    "conntrack.flush";
 
 tl::expected<std::vector<policy::Manifest>, RpcError> manifests_of(json& params) {
   const auto list = params.find("manifests");
@@ -168,6 +129,9 @@ void Commands::dispatch(const Caller& caller, Request request, const Done& done)
   if (method == "rollback") {
     return rollback_request(caller, params, done);
   }
+  if (method == "conntrack.list" || method == "conntrack.stats" || method == "conntrack.flush") {
+    return flows_request(caller, request, done);
+  }
   done(refuse(RpcCode::method_not_found,
               fmt::format("there is no method {}; there are {}", excerpt(method), kMethods)));
 }
@@ -221,6 +185,28 @@ void Commands::rollback_request(const Caller& caller, const json& params, const 
     return done(wrong_params("revision is not a number of the history"));
   }
   rollback(revision->get<std::uint64_t>(), *std::move(intent), done);
+}
+
+void Commands::flows_request(const Caller& caller, const Request& request, const Done& done) {
+  auto question = flow_question(request.method, request.params, reconcile_.locator());
+  if (!question) {
+    return done(tl::unexpected(std::move(question).error()));
+  }
+  using Answers = Result<std::vector<dataplane::FlowAnswer>>;
+  auto answers = std::make_shared<Answers>();
+  const auto ask = [this, answers, wanted = question->request] {
+    *answers = reconcile_.flows(wanted);
+  };
+  // Nothing is published between these two: the epoch of now is that of the flows.
+  lane_.run(ask, [this, answers, done, who = caller.text(), question = *std::move(question)] {
+    if (!*answers) {
+      return done(refuse(RpcCode::not_answered, answers->error().message));
+    }
+    if (question.request.action == dataplane::FlowRequest::Action::flush) {
+      log::info("control: flows ended by {}: {}", who, flows_matched(**answers));
+    }
+    done(flow_result(question, **answers, daemon_, reconcile_));
+  });
 }
 
 void Commands::commit(std::vector<policy::Manifest> manifests, Intent intent, Done done) {

@@ -42,6 +42,8 @@ class Commands {
   [[nodiscard]] Answer explain(const nlohmann::json& params) const;
   void commit_request(const Caller& caller, nlohmann::json& params, const Done& done);
   void rollback_request(const Caller& caller, const nlohmann::json& params, const Done& done);
+  /// Asks the workers about their flows, on the lane.
+  void flows_request(const Caller& caller, const Request& request, const Done& done);
   [[nodiscard]] Answer enforce(Prepared prepared, Intent intent);
 
   Lane& lane_;

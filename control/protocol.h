@@ -31,6 +31,7 @@ enum class RpcCode : int {
   rejected = -32010,          // The manifests are not enforceable; data.diagnostics says why.
   unknown_revision = -32011,  // Not in the history.
   not_published = -32012,     // Compiled, but the dataplane did not take it.
+  not_answered = -32013,      // A worker did not say in time what its flows are.
 };
 
 struct RpcError {

@@ -214,4 +214,8 @@ std::vector<RuleTotal> Reconcile::rule_totals() const {
   return ledger_.totals(publisher_.rule_hits());
 }
 
+std::optional<RuleName> Reconcile::rule_name(classifier::RuleId rule) const {
+  return ledger_.name_of(rule);
+}
+
 }  // namespace portcullis::control

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Reconcile: manifests -> snapshot -> rules -> table -> publication. The only road to a new table,
 // and the history of those that were taken.
-// Thread: prepare() any; everything else the control thread.
+// Thread: prepare() any, flows() the lane's; everything else the control thread.
 #pragma once
 
 #include <chrono>
@@ -46,6 +46,9 @@ class Publisher {
                                       std::size_t rule_ids) = 0;
   [[nodiscard]] virtual std::vector<dataplane::RuleHits> rule_hits() const = 0;
   [[nodiscard]] virtual dataplane::DataplaneStatus status() const = 0;
+  /// As Dataplane::flows. Thread: one caller at a time, beside the control thread.
+  [[nodiscard]] virtual Result<std::vector<dataplane::FlowAnswer>> flows(
+      const dataplane::FlowRequest& request) const = 0;
 };
 
 struct ReconcileOptions {
@@ -147,6 +150,13 @@ class Reconcile {
   /// Packets by rule since start, also under earlier tables that had the same rule.
   [[nodiscard]] std::vector<RuleTotal> rule_totals() const;
   [[nodiscard]] dataplane::DataplaneStatus dataplane() const { return publisher_.status(); }
+  /// Of the running table. Nothing: it has no such rule.
+  [[nodiscard]] std::optional<RuleName> rule_name(classifier::RuleId rule) const;
+  /// Asks the workers about their flows and waits. Thread: the lane's.
+  [[nodiscard]] Result<std::vector<dataplane::FlowAnswer>> flows(
+      const dataplane::FlowRequest& request) const {
+    return publisher_.flows(request);
+  }
   [[nodiscard]] const ReconcileOptions& options() const { return options_; }
 
   void record_refusal(Refused refused) { last_refused_ = std::move(refused); }

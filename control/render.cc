@@ -35,9 +35,9 @@ double number(const json& object, const char* name) {
 }
 
 const json& part(const json& object, const char* name) {
-  static const json nothing;
+  static const json kNothing;
   const auto found = object.is_object() ? object.find(name) : object.end();
-  return object.is_object() && found != object.end() ? *found : nothing;
+  return object.is_object() && found != object.end() ? *found : kNothing;
 }
 
 std::string short_digest(const json& object, const char* name) {
@@ -166,6 +166,39 @@ std::string rules_table(const json& rules) {
   return table(rows);
 }
 
+/// "10.0.0.1:80", "[fd00::1]:80"; the address alone where there are no ports.
+std::string end_text(const json& flow, const char* address_name, const char* port_name) {
+  std::string address = text(flow, address_name);
+  const std::string port = text(flow, port_name);
+  if (port.empty()) {
+    return address;
+  }
+  const bool v6 = address.find(':') != std::string::npos;
+  return v6 ? fmt::format("[{}]:{}", address, port) : fmt::format("{}:{}", address, port);
+}
+
+std::string flow_text(const json& flow) {
+  const std::string id = text(flow, "icmp_id");
+  return fmt::format("{} -> {}{}",
+                     end_text(flow, "source", "source_port"),
+                     end_text(flow, "destination", "destination_port"),
+                     id.empty() ? "" : fmt::format(" id {}", id));
+}
+
+std::string verdict_text(const json& flow, const char* direction) {
+  const json& rule = part(flow, direction);
+  return rule.is_object() ? rule_name(rule) : "-";
+}
+
+Row stats_row(const std::string& name, const json& stats) {
+  return {name,
+          fmt::format("{} of {}", text(stats, "flows"), text(stats, "flows_max")),
+          text(stats, "created"),
+          text(stats, "expired"),
+          text(stats, "evicted"),
+          text(stats, "revalidated")};
+}
+
 std::string diagnostic_line(const json& found) {
   std::string place = text(found, "file");
   for (const char* name : {"line", "column"}) {
@@ -275,6 +308,53 @@ std::string render_history(const json& result) {
                     comment});
   }
   return table(rows);
+}
+
+std::string render_flows(const json& result) {
+  const json& flows = part(result, "flows");
+  const std::string matched = text(result, "matched");
+  if (flows.empty()) {
+    return "no flow matches\n";
+  }
+  std::vector<Row> rows{{"PROTOCOL", "FLOW", "STATE", "TIMEOUT", "CPU", "EGRESS BY", "INGRESS BY"}};
+  for (const json& flow : flows) {
+    rows.push_back({text(flow, "protocol"),
+                    flow_text(flow),
+                    text(flow, "state"),
+                    text(flow, "timeout_s") + "s",
+                    text(flow, "cpu"),
+                    verdict_text(flow, "egress"),
+                    verdict_text(flow, "ingress")});
+  }
+  std::string out = table(rows);
+  if (matched != std::to_string(flows.size())) {
+    out += fmt::format(
+        "{} of {} flows shown; raise --limit, or ask for fewer\n", flows.size(), matched);
+  }
+  return out;
+}
+
+std::string render_flow_stats(const json& result) {
+  std::vector<Row> rows{{"WORKER CPU", "FLOWS", "CREATED", "EXPIRED", "EVICTED", "REVALIDATED"}};
+  for (const json& worker : part(result, "workers")) {
+    rows.push_back(stats_row(text(worker, "cpu"), worker));
+  }
+  const json& total = part(result, "total");
+  rows.push_back(stats_row("total", total));
+  std::vector<Row> states{{"PROTOCOL", "OPENING", "ACCEPTED", "ESTABLISHED", "CLOSING"}};
+  for (const auto& [protocol, counts] : part(total, "protocols").items()) {
+    states.push_back({protocol,
+                      text(counts, "opening"),
+                      text(counts, "accepted"),
+                      text(counts, "established"),
+                      text(counts, "closing")});
+  }
+  return table(rows) + "\n" + table(states);
+}
+
+std::string render_flush(const json& result) {
+  const std::string ended = text(result, "ended");
+  return fmt::format("{} {} ended\n", ended, ended == "1" ? "flow" : "flows");
 }
 
 std::string render_error(const RpcError& error) {

@@ -15,6 +15,9 @@ namespace portcullis::control {
 std::string render_commit(const nlohmann::json& result);
 std::string render_status(const nlohmann::json& result);
 std::string render_history(const nlohmann::json& result);
+std::string render_flows(const nlohmann::json& result);
+std::string render_flow_stats(const nlohmann::json& result);
+std::string render_flush(const nlohmann::json& result);
 /// The message, and a line for every diagnostic, as the compiler of a language would print it.
 std::string render_error(const RpcError& error);
 

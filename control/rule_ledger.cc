@@ -104,19 +104,30 @@ void RuleLedger::replace(std::vector<RuleKey> keys, std::span<const dataplane::R
   std::erase_if(past_, [&](const auto& entry) { return !living.contains(entry.first); });
 }
 
+std::optional<RuleName> RuleLedger::name_of(classifier::RuleId rule) const {
+  if (classifier::is_builtin(rule)) {
+    return RuleName{.builtin = builtin_name(rule)};
+  }
+  const std::size_t index = classifier::rule_index(rule);
+  if (index >= keys_.size()) {
+    return std::nullopt;
+  }
+  return RuleName{.origin = keys_[index].origin};
+}
+
 std::vector<RuleTotal> RuleLedger::totals(std::span<const dataplane::RuleHits> hits) const {
   Packets packets = past_;
   add(packets, hits);
   std::vector<RuleTotal> totals;
   for (const std::string_view name : kBuiltinNames) {
     if (const auto found = packets.find(std::string(name)); found != packets.end()) {
-      totals.push_back({.builtin = found->first, .packets = found->second});
+      totals.push_back({.name = {.builtin = found->first}, .packets = found->second});
     }
   }
   for (const RuleKey& one : keys_) {
     // Several rules of a table may have come from one of a policy: the first speaks for all.
     if (const auto found = packets.find(one.key); found != packets.end()) {
-      totals.push_back({.origin = one.origin, .packets = found->second});
+      totals.push_back({.name = {.origin = one.origin}, .packets = found->second});
       packets.erase(found);
     }
   }

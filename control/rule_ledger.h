@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "classifier/verdict.h"
 #include "dataplane/dataplane.h"
 #include "policy/lower.h"
 #include "policy/provenance.h"
@@ -27,9 +28,14 @@ struct RuleKey {
 /// Shapes: result[i] is of lowered.rules.rules[i]; rules of one origin share a key.
 std::vector<RuleKey> rule_keys(const policy::Snapshot& snapshot, const policy::Lowered& lowered);
 
-struct RuleTotal {
+/// A rule of a table, as a person knows it.
+struct RuleName {
   std::string builtin;                       // "default_deny"; empty for a policy's rule.
   std::optional<policy::RuleOrigin> origin;  // Of a policy's rule.
+};
+
+struct RuleTotal {
+  RuleName name;
   std::uint64_t packets = 0;
 };
 
@@ -44,6 +50,8 @@ class RuleLedger {
   /// Totals with the hits of the running table, most packets first; rules without any are left
   /// out.
   [[nodiscard]] std::vector<RuleTotal> totals(std::span<const dataplane::RuleHits> hits) const;
+  /// Of the running table. Nothing: it has no such rule.
+  [[nodiscard]] std::optional<RuleName> name_of(classifier::RuleId rule) const;
 
  private:
   using Packets = std::unordered_map<std::string, std::uint64_t>;

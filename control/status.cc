@@ -69,19 +69,9 @@ json worker_json(const dataplane::WorkerStatus& worker) {
           {"drops", drops_json(worker.drops)}};
 }
 
-json rule_json(const RuleTotal& total) {
-  json rule = {{"packets", total.packets}};
-  if (!total.origin) {
-    rule["builtin"] = total.builtin;
-    return rule;
-  }
-  const policy::RuleOrigin& origin = *total.origin;
-  rule["kind"] = origin.kind;
-  rule["policy"] = origin.policy;
-  rule["direction"] = origin.direction == classifier::Direction::egress ? "egress" : "ingress";
-  rule["rule"] = origin.rule;  // 0: isolated, and no rule matched.
-  rule["file"] = origin.where.file;
-  rule["line"] = origin.where.line;
+json total_json(const RuleTotal& total) {
+  json rule = to_json(total.name);
+  rule["packets"] = total.packets;
   return rule;
 }
 
@@ -186,6 +176,20 @@ json to_json(const Revision& revision) {
   return body;
 }
 
+json to_json(const RuleName& name) {
+  if (!name.origin) {
+    return {{"builtin", name.builtin}};
+  }
+  const policy::RuleOrigin& origin = *name.origin;
+  const bool egress = origin.direction == classifier::Direction::egress;
+  return {{"kind", origin.kind},
+          {"policy", origin.policy},
+          {"direction", egress ? "egress" : "ingress"},
+          {"rule", origin.rule},  // 0: isolated, and no rule matched.
+          {"file", origin.where.file},
+          {"line", origin.where.line}};
+}
+
 json history_json(const Reconcile& reconcile) {
   json revisions = json::array();
   const auto& history = reconcile.history();
@@ -214,7 +218,7 @@ json status_json(const Daemon& daemon, const Reconcile& reconcile) {
       {"workers", list_of(plane.workers, worker_json)},
       {"drops", total_drops_json(plane)},
       {"conntrack", conntrack_json(daemon.config.conntrack, plane)},
-      {"rules", list_of(rules, rule_json)},
+      {"rules", list_of(rules, total_json)},
       {"last_refused", nullptr}};
   if (const auto& refused = reconcile.last_refused()) {
     body["last_refused"] = {{"time", text_of(refused->time)},

@@ -26,6 +26,7 @@ nlohmann::json to_json(const policy::Diagnostic& diagnostic);
 /// The first diagnostics, as many as one answer may hold, errors ahead of warnings.
 nlohmann::json to_json(std::span<const policy::Diagnostic> diagnostics);
 nlohmann::json to_json(const Revision& revision);
+nlohmann::json to_json(const RuleName& name);
 
 /// The result of `history`: revisions, newest first.
 nlohmann::json history_json(const Reconcile& reconcile);

@@ -102,6 +102,8 @@ class Conntrack {
   void expire(std::uint64_t now_ns) noexcept;
 
   [[nodiscard]] FlowEntry& entry(std::uint32_t index) noexcept { return entries_[index]; }
+  /// entry() takes indexes below this.
+  [[nodiscard]] std::size_t capacity() const noexcept { return entries_.size(); }
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size() - free_.size(); }
   [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
   /// Flows that timed out, and that made room for others, since construction.

@@ -55,6 +55,10 @@ std::vector<RuleHits> Dataplane::rule_hits() const {
   return state_->engine->rule_hits();
 }
 
+Result<std::vector<FlowAnswer>> Dataplane::flows(const FlowRequest& request) const {
+  return state_->engine->flows(request);
+}
+
 const std::vector<RuleHits>& Dataplane::retired_hits() const {
   return state_->retired;
 }

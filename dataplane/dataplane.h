@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The facade of the packet path: start, publish, counters, stop. No DPDK type shows through.
-// Thread: one control thread calls everything here.
+// Thread: one control thread calls everything here; flows() may be called beside it.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include "classifier/table.h"
 #include "config/config.h"
 #include "dataplane/drop_reason.h"
+#include "dataplane/flows/record.h"
 
 namespace portcullis::dataplane {
 
@@ -28,6 +29,9 @@ struct WorkerStatus {
   std::uint64_t packets = 0, forwarded = 0, dropped = 0;
   std::uint64_t held = 0;            // Fragments that wait for the first of their datagram now.
   std::uint64_t flows = 0;           // Conntrack entries now.
+  std::uint64_t flows_created = 0;   // Since start; so are the next two.
+  std::uint64_t flows_expired = 0;   // By their timeouts.
+  std::uint64_t flows_evicted = 0;   // To make room for others.
   std::uint64_t revalidated = 0;     // Flows judged again after a publication.
   double busy = 0;                   // Share of polls that found packets, since start.
   std::vector<std::uint64_t> drops;  // By DropReason.
@@ -66,6 +70,10 @@ class Dataplane {
   [[nodiscard]] std::vector<RuleHits> rule_hits() const;
   /// What the table before the running one had counted when its last packet was through.
   [[nodiscard]] const std::vector<RuleHits>& retired_hits() const;
+  /// Asks every worker about its flows and waits, some milliseconds as a rule: an answer a worker.
+  /// Errors: a worker has not answered within seconds; a flush may have ended flows all the same.
+  /// Thread: one caller at a time, any that nobody waits for.
+  [[nodiscard]] Result<std::vector<FlowAnswer>> flows(const FlowRequest& request) const;
 
  private:
   struct State;

@@ -29,6 +29,12 @@ FlowProgress advance_connected(FlowProgress progress, Event event, bool is_reply
 
 }  // namespace
 
+std::string_view to_string(FlowState state) noexcept {
+  constexpr std::array<std::string_view, kFlowStates> kNames{
+      "none", "opening", "accepted", "established", "closing"};
+  return kNames[static_cast<std::size_t>(state)];
+}
+
 FlowProgress advance(FlowProgress progress,
                      std::uint8_t protocol,
                      Event event,

@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "config/config.h"
 #include "dataplane/packet/parse.h"
@@ -21,6 +22,8 @@ namespace portcullis::dataplane {
 
 enum class FlowState : std::uint8_t { none, opening, accepted, established, closing };
 inline constexpr std::size_t kFlowStates = 5;
+/// As its enumerator.
+std::string_view to_string(FlowState state) noexcept;
 
 struct FlowProgress {
   FlowState state = FlowState::none;

@@ -13,6 +13,7 @@
 #include "classifier/lookup.h"
 #include "dataplane/conntrack.h"
 #include "dataplane/counters.h"
+#include "dataplane/flows/query.h"
 #include "dataplane/fragments.h"
 #include "dataplane/packet/fragment.h"
 #include "dataplane/packet/headers.h"
@@ -146,6 +147,7 @@ struct Pipeline::State {
   Counters counters;
   std::array<Step, limits::kBurstMax> steps;
   Conntrack conntrack;
+  FlowMailbox mailbox;
   Fragments fragments;
   const SourceGuard guard;
   Questions<Key4> questions4;
@@ -196,6 +198,23 @@ void Pipeline::expire(std::uint64_t now_ns) noexcept {
   state_->conntrack.expire(now_ns);
   state_->count_flows();
   state_->count_released();
+}
+
+FlowMailbox& Pipeline::mailbox() noexcept {
+  return state_->mailbox;
+}
+
+bool Pipeline::answer(std::uint64_t now_ns) noexcept {
+  FlowQuery* const query = state_->mailbox.asked();
+  if (query == nullptr) {
+    return false;
+  }
+  const bool over = query->step(state_->conntrack, now_ns);
+  state_->count_flows();  // Before the asker goes on, who may look at the counters next.
+  if (over) {
+    state_->mailbox.let_go();
+  }
+  return true;
 }
 
 std::span<const Released> Pipeline::released() const noexcept {

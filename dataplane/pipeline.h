@@ -30,6 +30,8 @@ struct Frame {
 /// What a worker counts; read by the control thread with relaxed loads while it runs.
 struct Counters;
 
+class FlowMailbox;
+
 struct PipelineOptions {
   config::Conntrack conntrack;
   std::size_t ports = 0;  // Frame::port is below this.
@@ -61,6 +63,12 @@ class Pipeline {
   /// Ends timed-out flows and datagrams, a bounded number a call; the worker calls it once per
   /// poll.
   void expire(std::uint64_t now_ns) noexcept;
+
+  /// Where a question about the flow table is laid for this pipeline's worker.
+  [[nodiscard]] FlowMailbox& mailbox() noexcept;
+  /// One bounded step towards the answer; the worker calls it once per poll. False: nothing is
+  /// asked.
+  bool answer(std::uint64_t now_ns) noexcept;
 
   /// Frames that were held and go now, each exactly once. To be asked after each process(),
   /// expire() and release_all(), when the frames that were held in that call are in their slots:

@@ -70,6 +70,12 @@ Result<Located> Locator::locate(const FlowText& text) const {
   return located;
 }
 
+Result<LocatedEnd> Locator::locate_end(std::string_view text) const {
+  PORTCULLIS_TRY(End end, end_of(text));
+  return LocatedEnd{.addresses = std::move(end.addresses),
+                    .ended = end.pod != nullptr && end.pod->terminated};
+}
+
 Result<Locator::End> Locator::end_of(std::string_view text) const {
   if (text.find('/') == std::string_view::npos) {
     if (auto address = parse_ip(text)) {

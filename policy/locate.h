@@ -27,6 +27,12 @@ struct Located {
   std::vector<std::string> warnings;  // "pod shop/job has ended; its last address ..."
 };
 
+/// All that an end's name stands for.
+struct LocatedEnd {
+  std::vector<IpAddress> addresses;  // At least one; the first is preferred.
+  bool ended = false;                // A pod that runs no more: others may have its addresses.
+};
+
 class Locator {
  public:
   explicit Locator(const Snapshot& snapshot);
@@ -35,6 +41,8 @@ class Locator {
   /// the other end has; an address stands for itself. ICMP becomes ICMPv6 between IPv6 addresses.
   /// Errors: no such pod, a pod without an address, no family that both ends have, neither form.
   [[nodiscard]] Result<Located> locate(const FlowText& text) const;
+  /// "namespace/pod" or an address. Errors: no such pod, a pod without an address, neither form.
+  [[nodiscard]] Result<LocatedEnd> locate_end(std::string_view text) const;
 
  private:
   struct End {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <optional>
 #include <span>
 #include <utility>
@@ -19,10 +20,14 @@
 #include "dataplane/dpdk/table_slot.h"
 #include "dataplane/dpdk/tsan.h"
 #include "dataplane/dpdk/worker.h"
+#include "dataplane/flows/ask.h"
 #include "dataplane/packet/headers.h"
 
 namespace portcullis::dataplane {
 namespace {
+
+/// How long workers have for an answer about their flows; they need milliseconds.
+constexpr std::chrono::seconds kFlowsPatience{5};
 
 int run_worker(void* worker) {
   tsan_acquire(worker);
@@ -81,6 +86,9 @@ WorkerStatus status_of(const Worker& worker, std::uint32_t cpu) {
                       .dropped = judged.dropped.get() + lost,
                       .held = judged.held.get(),
                       .flows = judged.flows.get(),
+                      .flows_created = judged.flows_created.get(),
+                      .flows_expired = judged.flows_expired.get(),
+                      .flows_evicted = judged.flows_evicted.get(),
                       .revalidated = judged.revalidated.get(),
                       .busy = worker.busy()};
   for (std::size_t i = 0; i < kDropReasons; ++i) {
@@ -264,6 +272,18 @@ std::vector<RuleHits> Engine::rule_hits() const {
     counting.push_back(state_->slot->hits(i));
   }
   return sum_hits(counting);
+}
+
+Result<std::vector<FlowAnswer>> Engine::flows(const FlowRequest& request) const {
+  std::vector<FlowMailbox*> mailboxes;
+  for (const std::unique_ptr<Worker>& worker : state_->workers) {
+    mailboxes.push_back(&worker->mailbox());
+  }
+  PORTCULLIS_TRY(auto answers, ask_flows(mailboxes, request, kFlowsPatience));
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    answers[i].cpu = state_->worker_cpus[i];
+  }
+  return answers;
 }
 
 }  // namespace portcullis::dataplane

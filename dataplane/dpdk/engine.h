@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Engine: ports, table slot and workers on a running EAL, wired as the mode says.
-// Thread: the control thread. No DPDK type shows through, so the facade needs no DPDK header.
+// Thread: the control thread, but for flows(). No DPDK type shows through, so the facade needs no
+// DPDK header.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +31,8 @@ class Engine {
   std::vector<RuleHits> publish(std::unique_ptr<const Generation> next);
   [[nodiscard]] DataplaneStatus status() const;
   [[nodiscard]] std::vector<RuleHits> rule_hits() const;
+  /// As Dataplane::flows.
+  [[nodiscard]] Result<std::vector<FlowAnswer>> flows(const FlowRequest& request) const;
 
  private:
   struct State;

@@ -85,6 +85,7 @@ void Worker::loop(F& forwarder) noexcept {
       received += serve(lane, poll, forwarder);
     }
     forwarder.tick(poll.now_ns, transmit_);
+    const bool asked = pipeline_.answer(poll.now_ns);
     pipeline_.expire(poll.now_ns);
     let_go(poll.now_ns, forwarder);
     transmit_.flush();
@@ -93,7 +94,7 @@ void Worker::loop(F& forwarder) noexcept {
     if (received > 0) {
       busy_polls_.add();
       empty_polls_ = 0;
-    } else {
+    } else if (!asked) {
       rest(reader);
     }
   }

@@ -46,6 +46,8 @@ class Worker {
   void run() noexcept;
   void stop() noexcept { stopping_.store(true, std::memory_order_relaxed); }
 
+  /// Where a question about its flows is laid for it.
+  [[nodiscard]] FlowMailbox& mailbox() noexcept { return pipeline_.mailbox(); }
   [[nodiscard]] const Counters& counters() const noexcept { return pipeline_.counters(); }
   [[nodiscard]] const Losses& losses() const noexcept { return transmit_.losses(); }
   /// Share of polls that found packets, since start.

@@ -179,6 +179,22 @@ TEST_F(Ctl, TableDumpSaysWhereTheBytesGo) {
   EXPECT_EQ(run("table dump --manifests /nowhere").code, 2);
 }
 
+TEST_F(Ctl, ConntrackRefusesWhatItCannotAskWithoutADaemon) {
+  EXPECT_EQ(run("conntrack").code, 2);
+  EXPECT_EQ(run("conntrack list --port 70000").code, 2);
+  EXPECT_EQ(run("conntrack list --limit 0").code, 2);
+  EXPECT_EQ(run("conntrack stats --all").code, 2);
+  // A script's unset variable must not widen a flush.
+  for (const char* option : {"--from", "--to", "--address", "--protocol", "--state", "--port"}) {
+    const Outcome got = run(fmt::format("conntrack flush {} '' -s /nowhere", option));
+    EXPECT_EQ(got.code, 2);
+    EXPECT_TRUE(has(got, option)) << got.out;
+  }
+  const Outcome asked = run("conntrack flush --protocol udp --state Opening -s /nowhere");
+  EXPECT_EQ(asked.code, 2);
+  EXPECT_TRUE(has(asked, "no daemon listens on /nowhere")) << asked.out;
+}
+
 TEST_F(Ctl, IsaForcesAKernel) {
   EXPECT_EQ(run("--isa scalar validate " + manifests()).code, 0);
   const Outcome unknown = run("--isa mmx validate " + manifests());
@@ -195,7 +211,8 @@ TEST_F(Ctl, UnknownVerbsAreRefusedWithASuggestion) {
 }
 
 TEST_F(Ctl, HelpTeachesWithExamples) {
-  for (const char* verb : {"validate", "test", "explain"}) {
+  for (const char* verb :
+       {"validate", "test", "explain", "conntrack list", "conntrack stats", "conntrack flush"}) {
     const Outcome got = run(std::string(verb) + " --help");
     EXPECT_EQ(got.code, 0);
     EXPECT_TRUE(has(got, "Examples:\n  portcullis ")) << got.out;

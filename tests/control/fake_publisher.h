@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 
 #include "control/reconcile.h"
+#include "dataplane/conntrack.h"
+#include "dataplane/flows/query.h"
 
 namespace portcullis::control {
 
@@ -28,9 +30,33 @@ class FakePublisher : public Publisher {
   [[nodiscard]] dataplane::DataplaneStatus status() const override {
     return {.epoch = published,
             .ports = {{.name = "inside", .link_up = true, .rx_packets = 10}},
-            .workers = {{.cpu = 1, .packets = 10, .dropped = 4, .flows = 3, .drops = {0, 4}}}};
+            .workers = {{.cpu = 1,
+                         .packets = 10,
+                         .dropped = 4,
+                         .flows = 3,
+                         .flows_created = 9,
+                         .drops = {0, 4}}}};
   }
 
+  /// As a worker would, with `flow_table` for its own; none: there is no worker.
+  [[nodiscard]] Result<std::vector<dataplane::FlowAnswer>> flows(
+      const dataplane::FlowRequest& request) const override {
+    if (broken) {
+      return fail("worker 0 does not answer");
+    }
+    std::vector<dataplane::FlowAnswer> answers;
+    if (flow_table) {
+      dataplane::FlowQuery query(request);
+      while (!query.step(*flow_table, kNowNs)) {
+      }
+      answers.push_back(query.take());
+      answers.back().cpu = 1;
+    }
+    return answers;
+  }
+
+  static constexpr std::uint64_t kNowNs = 1'000'000'000'000;
+  std::unique_ptr<dataplane::Conntrack> flow_table;
   std::unique_ptr<const classifier::Table> running;
   std::size_t ids = 0;
   std::uint64_t published = 0;

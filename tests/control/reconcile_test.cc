@@ -39,7 +39,8 @@ bool web_reaches_db(const FakePublisher& publisher, std::uint16_t port) {
 /// The packets counted for rule `number` of policy shop/db.
 std::uint64_t packets_of(const Reconcile& reconcile, std::uint32_t number) {
   for (const RuleTotal& total : reconcile.rule_totals()) {
-    if (total.origin && total.origin->policy == "shop/db" && total.origin->rule == number) {
+    const auto& origin = total.name.origin;
+    if (origin && origin->policy == "shop/db" && origin->rule == number) {
       return total.packets;
     }
   }
@@ -209,7 +210,7 @@ TEST(Reconcile, KeepsCountersOfRulesThatDidNotChange) {
   EXPECT_EQ(packets_of(reconcile, 3), 0U);
   publisher.hits = {{.rule = classifier::rule_id(std::size_t{1}), .packets = 2}};
   EXPECT_EQ(packets_of(reconcile, 2), 7U);
-  EXPECT_EQ(reconcile.rule_totals().front().builtin, "no_subject");
+  EXPECT_EQ(reconcile.rule_totals().front().name.builtin, "no_subject");
   EXPECT_EQ(reconcile.rule_totals().front().packets, 100U);
 }
 

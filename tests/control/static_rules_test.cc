@@ -76,7 +76,7 @@ TEST(StaticRulesOf, AreEnforcedExplainedAndCounted) {
   publisher.hits = {{denied.ingress.rule, 7}};
   const auto totals = reconcile.rule_totals();
   ASSERT_EQ(totals.size(), 1U);
-  EXPECT_EQ(totals[0].origin->policy, "number 2");
+  EXPECT_EQ(totals[0].name.origin->policy, "number 2");
   EXPECT_EQ(totals[0].packets, 7U);
 }
 

@@ -230,6 +230,31 @@ TEST_F(EngineOnAWire, EnforcesAPublishedTableOnKnownFlows) {
   }
 }
 
+TEST_F(EngineOnAWire, ListsItsFlowsAndForgetsThoseThatAreFlushed) {
+  const Bytes answer = test::udp_frame(test::turned(kAllowed));
+  ASSERT_TRUE(left_->put(test::udp_frame(kAllowed)));
+  ASSERT_TRUE(right_->wait().has_value());
+  const auto list = engine_->flows({.records_max = 10});
+  ASSERT_TRUE(list.has_value()) << to_string(list.error());
+  ASSERT_EQ(list->size(), 1U);
+  EXPECT_EQ(list->front().cpu, test::test_eal().worker_cpus().front());
+  ASSERT_EQ(list->front().records.size(), 1U);
+  const FlowRecord& flow = list->front().records.front();
+  EXPECT_EQ(flow.tuple.dst_port, kAllowed.dst_port);
+  EXPECT_EQ(flow.verdict.egress.rule(), kEgressRule);
+  EXPECT_EQ(flow.verdict.ingress.rule(), kIngressRule);
+  EXPECT_EQ(flow.epoch, 1U);
+  const auto flush = engine_->flows({.action = FlowRequest::Action::flush});
+  ASSERT_TRUE(flush.has_value()) << to_string(flush.error());
+  EXPECT_EQ(sum(flush->front().counts), 1U);
+  EXPECT_EQ(worker().flows, 0U);
+  EXPECT_EQ(worker().flows_created, 1U);
+  // An answer to nothing that is known is judged for itself, and nobody may begin that way.
+  ASSERT_TRUE(right_->put(answer));
+  ASSERT_TRUE(counted(2));
+  EXPECT_EQ(drops(DropReason::policy_denied), 1U);
+}
+
 TEST_F(EngineOnAWire, NamesThePortThatCannotBeMade) {
   engine_.reset();
   config::Config config{.eal = test::test_eal_options()};

@@ -69,6 +69,46 @@ class Router(scenario.LabCase):
             listener.recv(100)  # ... and shut for one that would be allowed elsewhere.
         self.assertEqual(self.drops_of("INVALID_SOURCE_IP"), before + 1)
 
+    def say(self, client, server, text):
+        """Whether what the client says comes to the server."""
+        client.sendall(text)
+        server.settimeout(2)
+        try:
+            return server.recv(100) == text
+        except socket.timeout:
+            return False
+
+    def connection(self, listener, source):
+        client = netns.inside(self.lab.namespaces[source],
+                              lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        self.addCleanup(client.close)
+        client.settimeout(10)
+        client.connect(listener.getsockname())
+        server, _ = listener.accept()
+        self.addCleanup(server.close)
+        return client, server
+
+    def test_a_flow_that_is_flushed_is_known_no_more(self):
+        listener = netns.inside(self.lab.namespaces["storage/cache-1"],
+                                lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        self.addCleanup(listener.close)
+        listener.bind((self.lab.addresses("storage/cache-1")[0], 7001))
+        listener.listen()
+        listener.settimeout(10)
+        client, server = self.connection(listener, "shop/api-1")
+        self.assertTrue(self.say(client, server, b"one"))
+        ends = ("--from", "shop/api-1", "--to", "storage/cache-1",
+                "--port", str(client.getsockname()[1]))
+        flow = self.daemon.ask("conntrack", "list", *ends)["flows"]
+        self.assertEqual([one["state"] for one in flow], ["established"])
+        before = self.drops_of("UNKNOWN_CONNECTION_TRACKING_STATE")
+        self.assertEqual(self.daemon.ask("conntrack", "flush", *ends)["ended"], 1)
+        self.assertFalse(self.say(client, server, b"two"))  # In mid-stream of no known flow ...
+        self.assertGreater(self.drops_of("UNKNOWN_CONNECTION_TRACKING_STATE"), before)
+        self.assertEqual(self.daemon.ask("conntrack", "list", *ends)["matched"], 0)
+        client, server = self.connection(listener, "shop/api-1")
+        self.assertTrue(self.say(client, server, b"three"))  # ... and a new one begins as ever.
+
 
 class LostGateway(scenario.LabCase):
     mode = "node"

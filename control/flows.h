@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// The methods conntrack.list, conntrack.stats and conntrack.flush: parameters to a question for the
+// workers, and their answers to a result. docs/protocol.md lists the fields.
+// Thread: the control thread.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "control/protocol.h"
+#include "control/reconcile.h"
+#include "control/status.h"
+#include "dataplane/flows/record.h"
+#include "policy/locate.h"
+
+namespace portcullis::control {
+
+/// What a client asked, understood.
+struct FlowQuestion {
+  dataplane::FlowRequest request;
+  std::vector<std::string> warnings;
+};
+
+/// `method` is one of the three. Errors: each names the parameter it is about.
+tl::expected<FlowQuestion, RpcError> flow_question(std::string_view method,
+                                                   const nlohmann::json& params,
+                                                   const policy::Locator& locator);
+
+/// The result of the method that was asked. REQUIRES: answers[i] is of worker i.
+nlohmann::json flow_result(const FlowQuestion& question,
+                           std::span<const dataplane::FlowAnswer> answers,
+                           const Daemon& daemon,
+                           const Reconcile& reconcile);
+
+/// Of all answers together.
+std::uint64_t flows_matched(std::span<const dataplane::FlowAnswer> answers);
+
+}  // namespace portcullis::control

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// Reading the parameters of a method: what is wrong with one is said with its name.
+// Thread: pure functions.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "control/protocol.h"
+
+namespace portcullis::control {
+
+tl::unexpected<RpcError> refuse(RpcCode code, std::string message, nlohmann::json details = {});
+tl::unexpected<RpcError> wrong_params(std::string message);
+
+/// Errors: a parameter that is not known. It is more likely misspelt than meant to be ignored.
+tl::expected<void, RpcError> only(const nlohmann::json& params,
+                                  std::initializer_list<std::string_view> known);
+
+/// A string parameter; absent: `otherwise`, or an error where that is absent too.
+tl::expected<std::string, RpcError> text_param(const nlohmann::json& params,
+                                               const std::string& name,
+                                               const char* otherwise = nullptr);
+
+/// True of text that may go to a log or a terminal as it is.
+bool is_printable(std::string_view text);
+
+}  // namespace portcullis::control
