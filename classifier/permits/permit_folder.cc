@@ -16,25 +16,6 @@ constexpr std::size_t kSourcesPerBlock = 16;
 /// Pairs of classes looked at to find cells.
 constexpr std::size_t kPairsMax = std::size_t{1} << 28U;
 
-/// The line that most columns of a row have. `lines` are those of its outcomes by number.
-std::uint32_t commonest_line(const SparseRow& row,
-                             std::size_t column_count,
-                             std::span<const std::uint32_t> lines) {
-  if (row.cells.size() * 2 <= column_count) {
-    return lines[0];
-  }
-  std::unordered_map<std::uint32_t, std::size_t> columns_of{
-      {lines[0], column_count - row.cells.size()}};
-  std::uint32_t best = lines[0];
-  for (const SparseRow::Cell& cell : row.cells) {
-    const std::uint32_t line = lines[cell.number];
-    if (++columns_of[line] > columns_of[best]) {
-      best = line;
-    }
-  }
-  return best;
-}
-
 std::uint64_t hash_of(const PermitCells& cells) {
   std::uint64_t hash = cells.size();
   for (const std::uint64_t cell : cells) {
@@ -59,40 +40,21 @@ PermitFolder::PermitFolder(const PermitOptions& options,
                            const Classes& classes,
                            Crew& crew)
     : options_(options), lines_(matrix.outcomes()) {
-  // Lines are numbered by one thread; then the directions have nothing in common.
+  // Lines are numbered by one thread.
   std::array<std::vector<std::vector<std::uint32_t>>, 2> lines;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     for (const SparseRow& row : *matrix.rows(static_cast<Direction>(i))) {
       lines[i].push_back(lines_of(row));
     }
   }
-  crew.each(lines.size(), [&](unsigned /*worker*/, std::size_t i) {
-    const auto direction = static_cast<Direction>(i);
-    sides_.of(direction).column_count = classes.half(direction).column_kinds.size();
-    const std::vector<SparseRow>& rows = *matrix.rows(direction);
-    reserve_columns(direction, rows);
-    for (std::uint32_t row = 0; row < rows.size() && !crew.stopped(); ++row) {
-      set_row(direction, row, rows[row], lines[i][row]);
-    }
-  });
+  for (const Direction direction : {Direction::egress, Direction::ingress}) {
+    PermitSide& here = sides_.of(direction);
+    here.column_count = classes.half(direction).column_kinds.size();
+    here.fill(*matrix.rows(direction), lines[static_cast<std::size_t>(direction)], crew);
+  }
   rows_.emplace_back();
   rows_[0].users = 1;
   unlaid_.push_back(0);
-}
-
-/// Room for what most cells come to: lists that grow one by one waste half of it.
-void PermitFolder::reserve_columns(Direction direction, const std::vector<SparseRow>& rows) {
-  PermitSide& here = sides_.of(direction);
-  std::vector<std::size_t> cells(here.column_count);
-  for (const SparseRow& row : rows) {
-    for (const SparseRow::Cell& cell : row.cells) {
-      ++cells[cell.column];
-    }
-  }
-  here.by_column.resize(here.column_count);
-  for (std::size_t column = 0; column < cells.size(); ++column) {
-    here.by_column[column].reserve(cells[column]);
-  }
 }
 
 Opening PermitFolder::opening_of(const ClassRoles& roles) const {
@@ -107,25 +69,16 @@ Opening PermitFolder::opening_of(const ClassRoles& roles) const {
 }
 
 void PermitFolder::set_row(Direction direction, std::uint32_t row, const SparseRow& sparse) {
-  set_row(direction, row, sparse, lines_of(sparse));
-}
-
-/// `lines` are those of its outcomes by number.
-void PermitFolder::set_row(Direction direction,
-                           std::uint32_t row,
-                           const SparseRow& sparse,
-                           std::span<const std::uint32_t> lines) {
+  if (row == kRowOutside) {
+    return;  // Its columns are of no concern: PermitSide::fill() says why.
+  }
   PermitSide& here = sides_.of(direction);
   if (here.defaults.size() <= row) {
     here.defaults.resize(row + std::size_t{1}, kUnset);
     here.deviations.resize(row + std::size_t{1});
     here.inverted.resize(row + std::size_t{1});
   }
-  if (row == kRowOutside) {
-    // Whom it does not reach is said by Opening::outside: as cells it would be all pairs of them.
-    here.defaults[row] = kLineEverything;
-    return;
-  }
+  const std::vector<std::uint32_t> lines = lines_of(sparse);
   const std::uint32_t usual = commonest_line(sparse, here.column_count, lines);
   if (here.defaults[row] != usual) {
     here.defaults[row] = usual;
@@ -135,8 +88,8 @@ void PermitFolder::set_row(Direction direction,
       new_defaults_.push_back(row);
     }
   }
-  here.inverted[row] = lines[0] != usual;
-  replace_deviations(direction, row, deviations_of(direction, row, sparse, lines));
+  here.inverted[row] = lines[0] != usual ? 1 : 0;
+  replace_deviations(direction, row, deviations_of(sparse, here.column_count, lines, usual));
 }
 
 std::vector<std::uint32_t> PermitFolder::lines_of(const SparseRow& sparse) {
@@ -147,35 +100,6 @@ std::vector<std::uint32_t> PermitFolder::lines_of(const SparseRow& sparse) {
   return lines;
 }
 
-/// From the row's default, ascending. `lines` are those of its outcomes by number.
-Deviations PermitFolder::deviations_of(Direction direction,
-                                       std::uint32_t row,
-                                       const SparseRow& sparse,
-                                       std::span<const std::uint32_t> lines) const {
-  const PermitSide& here = sides_.of(direction);
-  const std::uint32_t usual = here.defaults[row];
-  Deviations deviations;
-  auto cell = sparse.cells.begin();
-  if (!here.inverted[row]) {
-    deviations.reserve(sparse.cells.size());
-    for (; cell != sparse.cells.end(); ++cell) {
-      if (lines[cell->number] != usual) {
-        deviations.push_back({.at = cell->column, .line = lines[cell->number]});
-      }
-    }
-    return deviations;
-  }
-  for (std::uint32_t column = 0; column < here.column_count; ++column) {
-    const bool listed = cell != sparse.cells.end() && cell->column == column;
-    const std::uint32_t line = lines[listed ? cell->number : 0];
-    cell += listed ? 1 : 0;
-    if (line != usual) {
-      deviations.push_back({.at = column, .line = line});
-    }
-  }
-  return deviations;
-}
-
 /// Defaults stay, whatever most columns say now: numbers of classes follow from them.
 void PermitFolder::set_column_count(Direction direction, std::size_t count, const Matrix& matrix) {
   PermitSide& here = sides_.of(direction);
@@ -184,9 +108,10 @@ void PermitFolder::set_column_count(Direction direction, std::size_t count, cons
   }
   here.column_count = count;
   for (std::uint32_t row = 0; row < here.inverted.size(); ++row) {
-    if (here.inverted[row]) {
+    if (here.inverted[row] != 0) {
       const SparseRow& sparse = (*matrix.rows(direction))[row];
-      replace_deviations(direction, row, deviations_of(direction, row, sparse, lines_of(sparse)));
+      replace_deviations(
+          direction, row, deviations_of(sparse, count, lines_of(sparse), here.defaults[row]));
     }
   }
 }

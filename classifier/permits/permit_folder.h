@@ -101,16 +101,7 @@ class PermitFolder {
   };
 
   [[nodiscard]] std::vector<std::uint32_t> lines_of(const SparseRow& sparse);
-  void set_row(Direction direction,
-               std::uint32_t row,
-               const SparseRow& sparse,
-               std::span<const std::uint32_t> lines);
-  [[nodiscard]] Deviations deviations_of(Direction direction,
-                                         std::uint32_t row,
-                                         const SparseRow& sparse,
-                                         std::span<const std::uint32_t> lines) const;
   void replace_deviations(Direction direction, std::uint32_t row, Deviations deviations);
-  void reserve_columns(Direction direction, const std::vector<SparseRow>& rows);
   void touch(std::span<const std::uint32_t> classes);
   /// Classes that have, or may have, a cell for a destination of these roles.
   void touch_sources_of(const ClassRoles& roles);
