@@ -42,7 +42,7 @@ CONFINED = {
 }
 # Files of the packet path, and what may not stand in them.
 HOT = re.compile(
-    r"(dataplane/(pipeline|conntrack|packet/|dpdk/(worker|forward))|classifier/kernel)")
+    r"(dataplane/(pipeline|conntrack|tcp/|packet/|dpdk/(worker|forward))|classifier/kernel)")
 HOT_BANNED = {
     r"\bstd::function\b": "a type-erased call; take a template parameter",
     r"\bvirtual\b": "a virtual call; take a template parameter",
