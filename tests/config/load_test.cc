@@ -75,6 +75,7 @@ manifests = ["a", "b.yaml"]
 pod_cidrs = ["10.244.0.0/16"]
 [conntrack]
 established = "keep"
+tcp_window = "off"
 [observe]
 log_level = "debug"
 )",
@@ -94,6 +95,7 @@ log_level = "debug"
   EXPECT_EQ(config.policy.default_mode, Policy::Default::kubernetes);
   EXPECT_EQ(config.policy.manifests, (std::vector<std::string>{"a", "b.yaml"}));
   EXPECT_EQ(config.conntrack.established, Conntrack::Established::keep);
+  EXPECT_EQ(config.conntrack.tcp_window, Conntrack::TcpWindow::off);
   EXPECT_EQ(config.observe.log_level, "debug");
 }
 
