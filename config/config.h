@@ -73,6 +73,7 @@ struct Conntrack {
   std::uint32_t sctp_timeout_s = 600;
   std::uint32_t icmp_timeout_s = 30;
   bool tcp_loose = false;  // Pick up TCP flows in mid-stream.
+  enum class TcpWindow : std::uint8_t { strict, off } tcp_window = TcpWindow::strict;
 
   friend bool operator==(const Conntrack&, const Conntrack&) = default;
 };

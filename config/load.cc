@@ -252,6 +252,8 @@ constexpr std::array<Choice<Policy::Default>, 2> kDefaults{
     {{"kubernetes", Policy::Default::kubernetes}, {"deny", Policy::Default::deny}}};
 constexpr std::array<Choice<Conntrack::Established>, 2> kEstablished{
     {{"revalidate", Conntrack::Established::revalidate}, {"keep", Conntrack::Established::keep}}};
+constexpr std::array<Choice<Conntrack::TcpWindow>, 2> kTcpWindow{
+    {{"strict", Conntrack::TcpWindow::strict}, {"off", Conntrack::TcpWindow::off}}};
 constexpr std::array<Choice<std::string_view>, 6> kLogLevels{{{"trace", "trace"},
                                                               {"debug", "debug"},
                                                               {"info", "info"},
@@ -315,7 +317,7 @@ constexpr std::array<Key<Sr>, 10> kStaticRuleKeys{{
 }};
 
 using Ct = Conntrack;
-constexpr std::array<Key<Ct>, 9> kConntrackKeys{{
+constexpr std::array<Key<Ct>, 10> kConntrackKeys{{
     {"flows_max", [](Ct& s, const Value& v) { v.read(s.flows_max, 64, 67'108'864); }},
     {"established", [](Ct& s, const Value& v) { v.read(s.established, kEstablished); }},
     {"tcp_syn_timeout_s",
@@ -331,6 +333,7 @@ constexpr std::array<Key<Ct>, 9> kConntrackKeys{{
     {"icmp_timeout_s",
      [](Ct& s, const Value& v) { v.read(s.icmp_timeout_s, 1, kTimeoutMaxSeconds); }},
     {"tcp_loose", [](Ct& s, const Value& v) { v.read(s.tcp_loose); }},
+    {"tcp_window", [](Ct& s, const Value& v) { v.read(s.tcp_window, kTcpWindow); }},
 }};
 
 constexpr std::array<Key<Control>, 4> kControlKeys{{

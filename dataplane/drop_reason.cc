@@ -25,8 +25,10 @@ constexpr std::array<std::string_view, kDropReasons> kNames{
     "TX_FULL",
     "FRAGMENT_OVERLAP",
     "FRAGMENT_TABLE_FULL",
+    "TCP_OUT_OF_WINDOW",
+    "TCP_INVALID_RESET",
 };
-static_assert(static_cast<std::size_t>(DropReason::fragments_full) + 1 == kDropReasons);
+static_assert(static_cast<std::size_t>(DropReason::tcp_invalid_reset) + 1 == kDropReasons);
 
 }  // namespace
 

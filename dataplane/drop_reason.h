@@ -27,8 +27,10 @@ enum class DropReason : std::uint8_t {
   tx_full,                 // The egress queue took no more.
   fragment_overlap,        // Of a datagram in which fragments overlap, repeat or contradict.
   fragments_full,          // No room to follow its datagram, or to wait for the first fragment.
+  tcp_out_of_window,       // TCP of a known flow, with numbers that cannot be its sender's.
+  tcp_invalid_reset,       // A RST outside of its receiver's window, or in answer to no SYN of it.
 };
-inline constexpr std::size_t kDropReasons = 18;
+inline constexpr std::size_t kDropReasons = 20;
 
 /// "POLICY_DENIED" and so on.
 std::string_view to_string(DropReason reason);

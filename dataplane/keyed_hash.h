@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The pieces of hashes that are keyed with a secret seed, so that whoever sends packets cannot aim
-// them at one bucket. Thread: any; pure functions.
+// them at one bucket. Thread: any; no state.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
+
+#include <sys/random.h>
+
+#include "base/check.h"
 
 namespace portcullis::dataplane {
 
@@ -13,6 +17,13 @@ inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
   __extension__ using Wide = unsigned __int128;
   const Wide product = Wide{a} * b;
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
+}
+
+/// A secret of the kernel's. Takes a system call: at start only.
+inline std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  PORTCULLIS_CHECK(getrandom(&seed, sizeof seed, 0) == sizeof seed);
+  return seed;
 }
 
 /// SplitMix64: spreads one seed into several.

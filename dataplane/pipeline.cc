@@ -6,19 +6,20 @@
 #include <atomic>
 #include <new>
 
-#include <sys/random.h>
-
 #include "base/check.h"
+#include "base/huge_pages.h"
 #include "base/limits.h"
 #include "classifier/lookup.h"
 #include "dataplane/conntrack.h"
 #include "dataplane/counters.h"
 #include "dataplane/flows/query.h"
 #include "dataplane/fragments.h"
+#include "dataplane/keyed_hash.h"
 #include "dataplane/packet/fragment.h"
 #include "dataplane/packet/headers.h"
 #include "dataplane/packet/parse.h"
 #include "dataplane/source_guard.h"
+#include "dataplane/tcp/window.h"
 
 namespace portcullis::dataplane {
 namespace {
@@ -45,6 +46,7 @@ struct alignas(64) Step {
   Packet packet;
   std::uint64_t hash = 0;
   Conntrack::Found found;
+  const Frame* frame = nullptr;        // That it came in.
   Question question = Question::none;  // Asked of the classifier for the whole burst.
   std::uint8_t slot = 0;               // Of the answer in `answers4` or `answers6`.
 };
@@ -55,6 +57,16 @@ bool has_flow(const Step& step) {
 
 Conntrack::Sought sought_of(const Step& step) {
   return {.tuple = step.packet.tuple, .answer = step.packet.answer, .hash = step.hash};
+}
+
+/// TCP whose header is here: not a later fragment.
+bool is_tcp_segment(const Packet& packet) {
+  return packet.tuple.protocol == classifier::kProtocolTcp && packet.kind == Kind::flow &&
+         packet.l4_offset != 0;
+}
+
+TcpSegment segment_of(const Step& step) {
+  return read_segment({step.frame->data, step.frame->length}, step.packet);
 }
 
 struct Subject {
@@ -79,12 +91,6 @@ struct Questions {
     }
   }
 };
-
-std::uint64_t random_seed() {
-  std::uint64_t seed = 0;
-  PORTCULLIS_CHECK(getrandom(&seed, sizeof seed, 0) == sizeof seed);
-  return seed;
-}
 
 void count_hit(std::span<std::uint64_t> rule_hits, classifier::RuleId rule) {
   if (rule < rule_hits.size()) {
@@ -113,7 +119,12 @@ struct Pipeline::State {
         fragments(random_seed(), options.fragments_held_max),
         guard(options.sources),
         loose(options.conntrack.tcp_loose),
-        revalidates(options.conntrack.established == config::Conntrack::Established::revalidate) {}
+        revalidates(options.conntrack.established == config::Conntrack::Established::revalidate),
+        follows_tcp(options.conntrack.tcp_window == config::Conntrack::TcpWindow::strict) {
+    if (follows_tcp) {
+      tcp.resize(options.conntrack.flows_max);
+    }
+  }
 
   /// The burst being processed, as its steps see it.
   struct Burst {
@@ -132,6 +143,8 @@ struct Pipeline::State {
   void settle_fragment(const Burst& burst, Step& step, const Frame& frame, Outcome& outcome);
   void settle_unknown(const Burst& burst, Step& step, Question question, Outcome& outcome);
   void settle_known(const Burst& burst, Step& step, Question question, Outcome& outcome);
+  void go_on(const Burst& burst, const Step& step, Outcome& outcome);
+  [[nodiscard]] bool believes(const Step& step, Outcome& outcome);
 
   [[nodiscard]] bool may_begin(const Packet& packet) const;
   [[nodiscard]] Question question_of(const Step& step, std::uint64_t epoch);
@@ -148,12 +161,14 @@ struct Pipeline::State {
   std::array<Step, limits::kBurstMax> steps;
   Conntrack conntrack;
   FlowMailbox mailbox;
+  HugeVector<TcpConnection> tcp;  // Of the conntrack entry of the same index; none if not followed.
   Fragments fragments;
   const SourceGuard guard;
   Questions<Key4> questions4;
   Questions<Key6> questions6;
   const bool loose;
   const bool revalidates;
+  const bool follows_tcp;
 };
 
 Pipeline::Pipeline(const PipelineOptions& options) : state_(std::make_unique<State>(options)) {}
@@ -234,6 +249,7 @@ const Counters& Pipeline::counters() const noexcept {
 /// A frame to a packet, and its flow's bucket asked for.
 void Pipeline::State::read(const Frame& frame, Step& step) {
   const std::span<const std::uint8_t> bytes(frame.data, frame.length);
+  step.frame = &frame;
   // In place: a copy of what was just written in pieces would wait for all of them.
   ::new (&step.packet) Packet(parse(bytes, frame.wire_length));
   if (step.packet.kind != Kind::drop && !guard.allows(frame.port, step.packet, bytes)) {
@@ -258,6 +274,9 @@ void Pipeline::State::parse_all(std::span<const Frame> frames) {
       Step& step = steps[i - kEntriesBehind];
       step.found.index =
           has_flow(step) ? conntrack.prefetch_entries(step.hash) : Conntrack::kNoEntry;
+      if (follows_tcp && step.found.index != Conntrack::kNoEntry && is_tcp_segment(step.packet)) {
+        __builtin_prefetch(&tcp[step.found.index], 1);
+      }
     }
   }
 }
@@ -283,7 +302,9 @@ bool Pipeline::State::may_begin(const Packet& packet) const {
   switch (packet.tuple.protocol) {
     case classifier::kProtocolTcp:
       return packet.event == Event::begin ||
-             (loose && (packet.event == Event::data || packet.event == Event::finish));
+             // A later fragment has no numbers to pick a connection up by.
+             (loose && packet.l4_offset != 0 &&
+              (packet.event == Event::data || packet.event == Event::finish));
     case classifier::kProtocolSctp:
       return packet.event == Event::begin;
     default:
@@ -402,6 +423,7 @@ void Pipeline::State::settle_fragment(const Burst& burst,
   }
   step.packet = fragments.first(seen.datagram);
   step.packet.event = Packet::Event::data;
+  step.packet.l4_offset = 0;
   step.packet.l3_offset = l3_offset;
   if (step.packet.kind != Kind::stateless) {
     step.hash = conntrack.hash(step.packet.tuple);
@@ -434,7 +456,7 @@ void Pipeline::State::settle_unknown(const Burst& burst,
   if (step.found) {
     if (conntrack.entry(step.found.index).state != FlowState::closing) {
       // Both ends open the same connection at once, and policy allows either to: one flow.
-      conntrack.touch(step.found, packet.event, burst.now_ns);
+      go_on(burst, step, outcome);
       return;
     }
     conntrack.remove(step.found.index);
@@ -451,6 +473,10 @@ void Pipeline::State::settle_unknown(const Burst& burst,
     return;
   }
   counters.flows_created.add();
+  if (follows_tcp && is_tcp_segment(packet)) {
+    const bool begins = packet.event == Packet::Event::begin;
+    begins ? tcp[index].begin(segment_of(step)) : tcp[index].pick_up(segment_of(step));
+  }
 }
 
 /// A packet of a known flow, or an error about one.
@@ -476,8 +502,36 @@ void Pipeline::State::settle_known(const Burst& burst,
     outcome = forwarded(packet, flow.verdict, !step.found.is_reply);
     return;
   }
-  conntrack.touch(step.found, packet.event, burst.now_ns);
   outcome = forwarded(packet, flow.verdict, step.found.is_reply);
+  go_on(burst, step, outcome);
+}
+
+/// One more packet of a flow that may be, where it is believed. REQUIRES: `outcome` forwards it.
+[[gnu::always_inline]] inline void Pipeline::State::go_on(const Burst& burst,
+                                                          const Step& step,
+                                                          Outcome& outcome) {
+  if (follows_tcp && is_tcp_segment(step.packet) && !believes(step, outcome)) [[unlikely]] {
+    return;
+  }
+  conntrack.touch(step.found, step.packet.event, burst.now_ns);
+}
+
+/// Whether a TCP segment may be its sender's, and move its flow on. If not, it may be dropped for
+/// it.
+bool Pipeline::State::believes(const Step& step, Outcome& outcome) {
+  const TcpJudgement judgement = tcp[step.found.index].judge(
+      segment_of(step),
+      {.state = conntrack.entry(step.found.index).state, .is_reply = step.found.is_reply});
+  if (judgement == TcpJudgement::believe) [[likely]] {
+    return true;
+  }
+  if (judgement != TcpJudgement::pass) {
+    outcome.action = Outcome::Action::drop;
+    outcome.is_reply = false;
+    outcome.reason = judgement == TcpJudgement::invalid_reset ? DropReason::tcp_invalid_reset
+                                                              : DropReason::tcp_out_of_window;
+  }
+  return false;
 }
 
 /// Rule hits: each packet that was judged counts once for the rule that decided its source's egress

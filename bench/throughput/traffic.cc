@@ -94,6 +94,10 @@ void put_transport(std::span<std::uint8_t> payload,
   if (protocol == kProtocolTcp) {
     payload[wire::kTcpOffset] = wire::kTcpBytes / 4 << 4U;
     payload[wire::kTcpFlags] = tcp_flags;
+    // Both ends count from 0 on, and say the same again and again.
+    wire::store32(&payload[wire::kTcpSequence], (tcp_flags & wire::kTcpSyn) != 0 ? 0 : 1);
+    wire::store32(&payload[wire::kTcpAcknowledgement], (tcp_flags & wire::kTcpAck) != 0 ? 1 : 0);
+    wire::store16(&payload[wire::kTcpWindow], 0xffff);
     checksum = kTcpChecksum;
   } else {
     wire::store16(&payload[wire::kUdpLength], static_cast<std::uint32_t>(payload.size()));

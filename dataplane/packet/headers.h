@@ -94,18 +94,21 @@ inline constexpr std::uint8_t kNextShim6 = 140;
 
 inline constexpr std::uint8_t kProtocolIgmp = 2;
 
-// TCP: ports 2+2, ..., | data offset 4 bits at 12 | flags 1 at 13 |
+// TCP: | ports 2+2 | sequence 4 | acknowledgement 4 | data offset 4 bits | flags 1 | window 2 | ...
 inline constexpr std::size_t kTcpBytes = 20;
 inline constexpr std::size_t kTcpSequence = 4;
 inline constexpr std::size_t kTcpAcknowledgement = 8;
 inline constexpr std::size_t kTcpOffset = 12;
 inline constexpr std::size_t kTcpFlags = 13;
+inline constexpr std::size_t kTcpWindow = 14;
 inline constexpr std::size_t kTcpChecksum = 16;
 inline constexpr std::uint8_t kTcpFin = 0x01;
 inline constexpr std::uint8_t kTcpSyn = 0x02;
 inline constexpr std::uint8_t kTcpRst = 0x04;
 inline constexpr std::uint8_t kTcpAck = 0x10;
 inline constexpr std::uint8_t kTcpUrg = 0x20;
+inline constexpr std::uint8_t kTcpOptionScale = 3;  // | 3 | 3 | shift |
+inline constexpr std::uint8_t kTcpScaleMax = 14;    // RFC 7323.
 
 // UDP: | ports 2+2 | length 2 | checksum 2 |
 inline constexpr std::size_t kUdpBytes = 8;

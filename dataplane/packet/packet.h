@@ -38,7 +38,7 @@ struct Packet {
   /// A part of a datagram: fragment_of() says which. A first fragment that has its whole transport
   /// header is of the kind that its datagram is of; later ones are `fragment`.
   bool fragmented = false;
-  std::uint16_t icmp = 0;       // type << 8 | code of this very packet.
+  std::uint16_t l4_offset = 0;  // Of what IP carries; 0 where there is none, as in later fragments.
   std::uint16_t l3_offset = 0;  // Of ARP or IP; 0 where there is none.
   AddressBytes source{};        // Of the frame's own IP header; link: of IPv6, ARP's sender.
 

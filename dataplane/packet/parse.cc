@@ -103,6 +103,7 @@ DropReason finish_fragment4(const std::uint8_t* ip, Payload payload, Packet& pac
   packet.fragmented = true;
   if (!fragment.is_first()) {
     packet.kind = Kind::fragment;
+    packet.l4_offset = 0;
     return v4_of(packet.source) == 0 ? invalid_source : none;
   }
   return finish_ipv4(payload, false, packet);
@@ -135,6 +136,7 @@ DropReason parse_ipv4(Bytes ip, Packet& packet) {
   }
   constexpr std::uint32_t kFragmentBits = wire::kIpv4MoreFragments | wire::kIpv4OffsetMask;
   const Payload payload{ip.data + header, std::min(ip.captured, total) - header, total - header};
+  packet.l4_offset = static_cast<std::uint16_t>(packet.l3_offset + header);
   if ((wire::load16(ip.data + wire::kIpv4Fragment) & kFragmentBits) != 0) [[unlikely]] {
     return finish_fragment4(ip.data, payload, packet);
   }
@@ -232,6 +234,7 @@ DropReason finish_fragment6(const UpperLayer& upper, const std::uint8_t* ip, Pac
   packet.fragmented = !fragment.is_whole();
   if (!fragment.is_first()) {
     packet.kind = Kind::fragment;
+    packet.l4_offset = 0;
     return is_unspecified6(packet.source) ? invalid_source : none;
   }
   const DropReason reason = finish_ipv6(upper.payload, ip[wire::kIpv6HopLimit], packet);
@@ -262,6 +265,7 @@ DropReason parse_ipv6(Bytes ip, Packet& packet) {
     return upper.reason;
   }
   packet.tuple.protocol = upper.protocol;
+  packet.l4_offset = static_cast<std::uint16_t>(packet.l3_offset + (upper.payload.data - ip.data));
   if (upper.fragment != nullptr) [[unlikely]] {
     return finish_fragment6(upper, ip.data, packet);
   }

@@ -86,6 +86,7 @@ inline bool read_plain(std::span<const std::uint8_t> frame, Packet& packet) noex
   }
   packet.kind = Packet::Kind::flow;
   packet.reason = DropReason::none;
+  packet.l4_offset = kL4;
   packet.l3_offset = wire::kEthernetBytes;
   packet.tuple = {.src = plain_detail::load_address4(ip + wire::kIpv4Src),
                   .dst = plain_detail::load_address4(ip + wire::kIpv4Dst),

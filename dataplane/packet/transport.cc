@@ -230,14 +230,13 @@ DropReason read_icmp(Payload payload, Packet& packet) {
   if (is_v6 != (packet.tuple.family == Family::v6)) {
     return invalid_header;
   }
-  packet.icmp = wire::load16(payload.data);
   const IcmpRole role = icmp_role(packet.tuple.protocol, payload.data[0]);
   switch (role.what) {
     case IcmpRole::What::error:
       return read_error(payload, packet);
     case IcmpRole::What::other:
       packet.kind = Kind::stateless;
-      packet.tuple.dst_port = packet.icmp;
+      packet.tuple.dst_port = wire::load16(payload.data);
       return none;
     case IcmpRole::What::query:
     case IcmpRole::What::answer:

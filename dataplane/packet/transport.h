@@ -33,7 +33,7 @@ bool is_later_fragment(const UpperLayer& upper) noexcept;
 /// later fragment the walk ends behind the Fragment header, whose next header is then `protocol`.
 UpperLayer walk_extensions(std::uint8_t next, Payload payload) noexcept;
 
-/// Completes kind, event, ports, icmp and flags of a packet whose addresses, family and protocol
+/// Completes kind, event, ports and flags of a packet whose addresses, family and protocol
 /// are known. REQUIRES: packet.tuple has them; a packet that is a fragment is the first one of its
 /// datagram, and packet.fragmented is set. A transport header that does not fit into it is an
 /// error. Errors: the reason to drop; DropReason::none where the packet is now whole.

@@ -76,6 +76,7 @@ pod_cidrs = ["10.244.0.0/16"]
 reject = "reset"
 [conntrack]
 established = "keep"
+tcp_window = "off"
 [observe]
 log_level = "debug"
 )",
@@ -96,6 +97,7 @@ log_level = "debug"
   EXPECT_EQ(config.policy.manifests, (std::vector<std::string>{"a", "b.yaml"}));
   EXPECT_EQ(config.policy.reject, Policy::Reject::reset);
   EXPECT_EQ(config.conntrack.established, Conntrack::Established::keep);
+  EXPECT_EQ(config.conntrack.tcp_window, Conntrack::TcpWindow::off);
   EXPECT_EQ(config.observe.log_level, "debug");
 }
 

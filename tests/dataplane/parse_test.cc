@@ -85,6 +85,22 @@ TEST(Parse, ReadsBehindVlanTags) {
   }
 }
 
+TEST(Parse, SaysWhereTheTransportHeaderBegins) {
+  EXPECT_EQ(parse(test::tcp_frame(kWeb4, test::kAck)).l4_offset, 34);
+  EXPECT_EQ(parse(test::tcp_frame(kWeb4, test::kSyn)).l4_offset, 34);
+  EXPECT_EQ(parse(test::tcp_frame(kWeb6, test::kAck)).l4_offset, 54);
+  EXPECT_EQ(parse(test::tcp_frame(kWeb4, test::kAck, {.ipv4_options = Bytes(8, 1)})).l4_offset, 42);
+  const Around tagged{.vlan_types = {0x8100},
+                      .extensions = {{60, Bytes(8, 0)}, {0x2c, Bytes(8, 0)}}};
+  EXPECT_EQ(parse(test::tcp_frame(kWeb6, test::kAck, tagged)).l4_offset, 18 + 40 + 16);
+  EXPECT_EQ(parse(test::arp_frame(1, "10.0.0.1", "10.0.0.2")).l4_offset, 0);
+  for (const Ends& ends : {kWeb4, kWeb6}) {
+    const std::vector<Bytes> parts = test::cut(test::udp_frame(ends, Bytes(100, 7)), 48, 1);
+    EXPECT_NE(parse(parts[0]).l4_offset, 0);
+    EXPECT_EQ(parse(parts[1]).l4_offset, 0);
+  }
+}
+
 TEST(Parse, ReadsSctpByItsFirstChunk) {
   EXPECT_EQ(parse(test::sctp_frame(kWeb4, wire::kSctpInit)).event, Event::begin);
   EXPECT_EQ(parse(test::sctp_frame(kWeb6, wire::kSctpInitAck)).event, Event::accept);

@@ -460,6 +460,7 @@ TEST_F(PipelineTest, AsksStaticRulesAboutTheFirstPacket) {
   expect_dropped(test::tcp_frame(kStranger4, test::kAck), DropReason::policy_denied);
   expect_forwarded(test::tcp_frame(kStranger4, test::kSyn), false);
   EXPECT_EQ(hits_[classifier::kBuiltinRules + 3], 2U) << "once an end";
+  expect_forwarded(test::tcp_frame(turned(kStranger4), test::kSyn | test::kAck), true);
   expect_dropped(test::ping_frame(kTcp4, false, 7), DropReason::policy_denied);
   generation_.emplace(generation_with(2, {begins}));
   expect_forwarded(test::tcp_frame(kStranger4, test::kAck), false);

@@ -337,7 +337,9 @@ TEST(Refusal, SpeaksForTheEndThatWasMeant) {
     EXPECT_EQ(packet.kind, Packet::Kind::related);
     EXPECT_EQ(packet.source, parse(denied).tuple.dst);
     EXPECT_EQ(packet.tuple, parse(denied).tuple);
-    EXPECT_EQ(packet.icmp, v4 ? 0x030d : 0x0101) << "administratively prohibited";
+    const std::size_t header = v4 ? wire::kIpv4Bytes : wire::kIpv6Bytes;
+    EXPECT_EQ(wire::load16(&error[kIp + header]), v4 ? 0x030d : 0x0101)
+        << "administratively prohibited";
     EXPECT_EQ(mac_at(error, 0), mac_at(denied, 6));
   }
   EXPECT_TRUE(

@@ -116,17 +116,29 @@ Bytes ip_frame(const Ends& ends,
   return frame;
 }
 
+Bytes tcp_frame(const Ends& ends, const Tcp& tcp, const Around& around) {
+  Bytes bytes;
+  put16(bytes, ends.src_port);
+  put16(bytes, ends.dst_port);
+  put32(bytes, tcp.seq);
+  put32(bytes, tcp.ack);
+  const std::size_t header = wire::kTcpBytes + tcp.options.size();
+  put16(bytes, static_cast<std::uint32_t>((header / 4 << 12U) | tcp.flags));
+  put16(bytes, tcp.window);
+  put32(bytes, 0);
+  put(bytes, tcp.options);
+  bytes.resize(header + tcp.payload_bytes, 0x61);
+  seal(bytes, 16, pseudo_sum(ends, classifier::kProtocolTcp, bytes.size()));
+  return ip_frame(ends, classifier::kProtocolTcp, bytes, around);
+}
+
 Bytes tcp_frame(const Ends& ends, std::uint8_t flags, const Around& around) {
-  Bytes tcp;
-  put16(tcp, ends.src_port);
-  put16(tcp, ends.dst_port);
-  put32(tcp, 1000);
-  put32(tcp, (flags & kAck) != 0 ? 2000 : 0);
-  put16(tcp, 0x5000U | flags);
-  put16(tcp, 0xffff);
-  put32(tcp, 0);
-  seal(tcp, 16, pseudo_sum(ends, classifier::kProtocolTcp, tcp.size()));
-  return ip_frame(ends, classifier::kProtocolTcp, tcp, around);
+  constexpr std::uint32_t kFirst = 1000;
+  return tcp_frame(ends,
+                   Tcp{.seq = kFirst + ((flags & kSyn) != 0 ? 0 : 1),
+                       .ack = (flags & kAck) != 0 ? kFirst + 1 : 0,
+                       .flags = flags},
+                   around);
 }
 
 Bytes udp_frame(const Ends& ends, const Bytes& payload, const Around& around) {

@@ -46,6 +46,17 @@ Bytes ip_frame(const Ends& ends,
                std::uint8_t protocol,
                const Bytes& payload,
                const Around& around = {});
+
+struct Tcp {
+  std::uint32_t seq = 0;
+  std::uint32_t ack = 0;
+  std::uint8_t flags = kAck;
+  std::uint16_t window = 0xffff;
+  Bytes options;  // A multiple of four.
+  std::size_t payload_bytes = 0;
+};
+Bytes tcp_frame(const Ends& ends, const Tcp& tcp, const Around& around = {});
+/// Of a connection in which both ends count from 1000 on, and have sent no more than a SYN.
 Bytes tcp_frame(const Ends& ends, std::uint8_t flags, const Around& around = {});
 Bytes udp_frame(const Ends& ends, const Bytes& payload = {}, const Around& around = {});
 Bytes sctp_frame(const Ends& ends, std::uint8_t chunk_type, const Around& around = {});
