@@ -299,10 +299,16 @@ TEST(TcpReset, AcknowledgesASyn) {
 }
 
 TEST(TcpReset, GoesOnWhereTheSenderExpectsIt) {
-  const Bytes reset = reset_of(test::tcp_frame(kEnds4, test::kAck | test::kPsh));
+  const Bytes reset = reset_of(test::tcp_frame(kEnds4, {.ack = 2'000, .payload_bytes = 100}));
   const std::uint8_t* tcp = &reset[kIp + wire::kIpv4Bytes];
   EXPECT_EQ(tcp[wire::kTcpFlags], wire::kTcpRst);
   EXPECT_EQ(wire::load32(tcp + wire::kTcpSequence), 2'000U);
+}
+
+TEST(TcpReset, AcknowledgesPayloadOfASyn) {
+  const Bytes reset =
+      reset_of(test::tcp_frame(kEnds6, {.seq = 7, .flags = test::kSyn, .payload_bytes = 100}));
+  EXPECT_EQ(wire::load32(&reset[kIp + wire::kIpv6Bytes + wire::kTcpAcknowledgement]), 108U);
 }
 
 TEST(TcpReset, KeepsVlanTagsAndReadsOptions) {
