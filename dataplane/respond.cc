@@ -426,7 +426,7 @@ std::size_t tcp_reset(Frame frame, std::size_t l3_offset, Out out) noexcept {
   return padded(out, offset + header + wire::kTcpBytes);
 }
 
-std::size_t refusal(Frame frame, std::size_t l3_offset, Out out) noexcept {
+std::size_t rejection(Frame frame, std::size_t l3_offset, Out out) noexcept {
   const Frame about = ip_packet(frame, l3_offset);
   if (about.empty()) {
     return 0;

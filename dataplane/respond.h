@@ -78,8 +78,8 @@ std::size_t tcp_reset(std::span<const std::uint8_t> frame,
 
 /// What tells the sender of a denied packet so, from the end that it was sent to: a reset to TCP,
 /// an error of "administratively prohibited" to all else.
-std::size_t refusal(std::span<const std::uint8_t> frame,
-                    std::size_t l3_offset,
-                    std::span<std::uint8_t> out) noexcept;
+std::size_t rejection(std::span<const std::uint8_t> frame,
+                      std::size_t l3_offset,
+                      std::span<std::uint8_t> out) noexcept;
 
 }  // namespace portcullis::dataplane

@@ -8,6 +8,7 @@ namespace portcullis::classifier {
 namespace {
 
 constexpr std::size_t kWordBits = 64;
+/// Columns so far from one another are looked at first.
 constexpr std::size_t kFarApart = 16;
 /// What each row adds to the words that searches may look at. Those of clusters look at few; rows
 /// of many random columns fit nowhere and would look everywhere, each at as much as all before it

@@ -29,6 +29,7 @@ struct PermitOptions {
   std::size_t bytes_max = std::size_t{1} << 30U;
   /// No form before this one is used.
   PermitForm narrowest = PermitForm::narrow;
+  /// Says whether addresses outside may talk to each other.
   DefaultMode mode = DefaultMode::deny;
 };
 

@@ -62,6 +62,7 @@ struct PermitSides {
   }
 };
 
+/// Nothing beyond the end.
 template <typename Item>
 std::span<const Item> list_at(const std::vector<std::vector<Item>>& lists, std::uint32_t at) {
   return at < lists.size() ? std::span<const Item>(lists[at]) : std::span<const Item>{};

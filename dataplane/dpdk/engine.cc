@@ -194,7 +194,7 @@ Result<void> Engine::State::make_workers(const config::Config& config) {
                             .ports = shares[i],
                             .pipeline = pipeline_options(config, shares.size()),
                             .sleeps = config.eal.idle == config::Eal::Idle::sleep,
-                            .answers = config.policy.reject == config::Policy::Reject::reset};
+                            .rejects = config.policy.reject == config::Policy::Reject::reset};
     workers.push_back(
         std::make_unique<Worker>(setup, *slot, ports, *pool, make_forwarder(config, ports)));
   }

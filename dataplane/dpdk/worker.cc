@@ -19,8 +19,8 @@ constexpr std::uint32_t kPollsBeforeSleep = 64;
 constexpr std::uint32_t kSleepMinUs = 50;
 constexpr std::uint32_t kSleepMaxUs = 400;
 /// Answers to denied packets: enough for every client that tries, too few to be a weapon.
-constexpr std::uint64_t kRefusalsASecond = 10'000;
-constexpr std::uint64_t kRefusalsBurst = 1'000;
+constexpr std::uint64_t kRejectionsASecond = 10'000;
+constexpr std::uint64_t kRejectionsBurst = 1'000;
 
 /// Monotonic time from the processor's counter: no system call.
 class Clock {
@@ -52,12 +52,12 @@ Worker::Worker(const WorkerSetup& setup,
                AnyForwarder forwarder)
     : index_(setup.index),
       sleeps_(setup.sleeps),
-      answers_(setup.answers),
+      rejects_(setup.rejects),
       slot_(slot),
       pipeline_(setup.pipeline),
       transmit_(ports, pool),
       forwarder_(std::move(forwarder)),
-      refusals_(kRefusalsASecond, kRefusalsBurst) {
+      rejections_(kRejectionsASecond, kRejectionsBurst) {
   for (const PortIndex port : setup.ports) {
     lanes_.push_back({.port = port, .device = ports[port]->id()});
   }
@@ -138,8 +138,8 @@ void Worker::settle(const Parcel& parcel,
       forwarder.link(parcel, now_ns, transmit_);
       break;
     case Outcome::Action::drop:
-      if (answers_) {
-        refuse(parcel, outcome.reason, now_ns);
+      if (rejects_) {
+        reject(parcel, outcome.reason, now_ns);
       }
       Transmit::consume(parcel.packet);  // The pipeline has counted it.
       break;
@@ -150,14 +150,14 @@ void Worker::settle(const Parcel& parcel,
 }
 
 /// Answers what policy denies, and what is in the midst of a connection that is none (any more).
-void Worker::refuse(const Parcel& parcel, DropReason reason, std::uint64_t now_ns) noexcept {
+void Worker::reject(const Parcel& parcel, DropReason reason, std::uint64_t now_ns) noexcept {
   std::size_t length = 0;
   if (reason == DropReason::policy_denied) {
-    length = refusal(parcel.bytes, parcel.l3_offset, response_);
+    length = rejection(parcel.bytes, parcel.l3_offset, response_);
   } else if (reason == DropReason::not_a_new_flow) {
     length = tcp_reset(parcel.bytes, parcel.l3_offset, response_);
   }
-  if (length > 0 && refusals_.take(now_ns)) {
+  if (length > 0 && rejections_.take(now_ns)) {
     transmit_.send_copy(parcel.port, std::span(response_).first(length));
   }
 }

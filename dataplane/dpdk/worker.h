@@ -25,7 +25,7 @@ struct WorkerSetup {
   std::vector<PortIndex> ports;  // That it polls; nobody else touches them.
   PipelineOptions pipeline;
   bool sleeps = true;    // Sleep when no packet comes.
-  bool answers = false;  // Tell the senders of denied packets.
+  bool rejects = false;  // Tell the senders of denied packets.
 };
 
 /// The forwarder of the configured mode. Chosen once at the start of run(), not per packet.
@@ -76,14 +76,14 @@ class Worker {
               F& forwarder) noexcept;
   template <Forwarder F>
   void let_go(std::uint64_t now_ns, F& forwarder) noexcept;
-  void refuse(const Parcel& parcel, DropReason reason, std::uint64_t now_ns) noexcept;
+  void reject(const Parcel& parcel, DropReason reason, std::uint64_t now_ns) noexcept;
   template <Forwarder F>
   std::size_t receive(const Lane& lane, const F& forwarder) noexcept;
   void rest(TableSlot::Reader& reader) noexcept;
 
   const std::size_t index_;
   const bool sleeps_;
-  const bool answers_;
+  const bool rejects_;
   TableSlot& slot_;
   std::vector<Lane> lanes_;
   Pipeline pipeline_;
@@ -94,7 +94,7 @@ class Worker {
   std::array<Frame, limits::kBurstMax> frames_;
   std::array<Outcome, limits::kBurstMax> outcomes_;
   std::array<Kept, kHeldSlots> kept_{};
-  TokenBucket refusals_;
+  TokenBucket rejections_;
   std::array<std::uint8_t, kResponseBytesMax> response_{};
   std::uint32_t empty_polls_ = 0;  // In a row.
   Counter polls_;

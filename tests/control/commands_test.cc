@@ -4,34 +4,21 @@
 #include <random>
 #include <thread>
 
-#include "control/ask.h"
-#include "tests/control/fake_publisher.h"
-#include "tests/control/live_server.h"
+#include "tests/control/live_commands.h"
 
 namespace portcullis::control {
 namespace {
 
 using nlohmann::json;
 
-/// A whole control plane over a fake dataplane, with two revisions in its history.
-class ControlPlane : public testing::Test {
+/// With two revisions in its history.
+class ControlPlane : public LiveCommands {
  protected:
-  ControlPlane()
-      : reconcile_(open_by_default(), publisher_),
-        server_({}, [this](LiveServer& live, std::string message, Server::Reply reply) {
-          if (!commands_) {
-            commands_ = std::make_unique<Commands>(live.lane(), reconcile_, Daemon{});
-          }
-          commands_->handle({.uid = 0, .pid = 1}, std::move(message), reply);
-        }) {
+  ControlPlane() {
     commit({80});
     commit({81});
   }
 
-  Answer call(const std::string& method, const json& params = json::object()) {
-    Client client = server_.connect();
-    return *client.call(method, params);
-  }
   Answer commit(const std::vector<int>& ports) {
     json manifests = json::array();
     for (const policy::Manifest& one : shop(ports)) {
@@ -42,14 +29,6 @@ class ControlPlane : public testing::Test {
   static int code(const Answer& answer) {
     return answer ? 0 : static_cast<int>(answer.error().code);
   }
-  [[nodiscard]] Target target(bool as_json = false) const {
-    return {.socket = server_.socket(), .json = as_json};
-  }
-
-  FakePublisher publisher_;
-  Reconcile reconcile_;
-  std::unique_ptr<Commands> commands_;
-  LiveServer server_;  // Last: its thread uses the rest.
 };
 
 TEST_F(ControlPlane, SaysHello) {

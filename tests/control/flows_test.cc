@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "control/flows.h"
 
-#include "control/ask.h"
-#include "control/commands.h"
-#include "tests/control/fake_publisher.h"
-#include "tests/control/live_server.h"
+#include "tests/control/live_commands.h"
+#include "tests/support/tuple.h"
 
 namespace portcullis::control {
 namespace {
@@ -12,29 +10,13 @@ namespace {
 using dataplane::FlowTuple;
 using dataplane::Packet;
 using nlohmann::json;
-
-FlowTuple tuple(std::string_view src, std::uint16_t src_port, std::string_view dst, int dst_port) {
-  const IpAddress from = parse_ip(src).value();
-  return {.src = from.bytes,
-          .dst = parse_ip(dst).value().bytes,
-          .src_port = src_port,
-          .dst_port = static_cast<std::uint16_t>(dst_port),
-          .protocol = classifier::kProtocolTcp,
-          .family = from.family};
-}
+using test::tuple;
 
 /// A control plane over a worker that knows four flows: web to db by the policy's first rule, the
 /// same under an earlier table, a ping, and one of IPv6.
-class Flows : public testing::Test {
+class Flows : public LiveCommands {
  protected:
-  Flows()
-      : reconcile_(open_by_default(), publisher_),
-        server_({}, [this](LiveServer& live, std::string message, const Server::Reply& reply) {
-          if (!commands_) {
-            commands_ = std::make_unique<Commands>(live.lane(), reconcile_, Daemon{});
-          }
-          commands_->handle({.uid = 0, .pid = 1}, std::move(message), reply);
-        }) {
+  Flows() {
     Prepared prepared = reconcile_.prepare(shop({80}));
     PORTCULLIS_CHECK(prepared && reconcile_.apply(*std::move(prepared), {}));
     publisher_.flow_table =
@@ -57,10 +39,6 @@ class Flows : public testing::Test {
         {flow, Packet::Event::begin, verdict, epoch}, table.hash(flow), FakePublisher::kNowNs);
   }
 
-  Answer call(const std::string& method, const json& params = json::object()) {
-    Client client = server_.connect();
-    return *client.call(method, params);
-  }
   /// How many flows a list with these parameters has.
   std::size_t listed(const json& params) {
     const Answer answer = call("conntrack.list", params);
@@ -73,14 +51,6 @@ class Flows : public testing::Test {
     EXPECT_EQ(answer.error().code, RpcCode::invalid_params);
     EXPECT_NE(answer.error().message.find(words), std::string::npos) << answer.error().message;
   }
-  [[nodiscard]] Target target(bool as_json = false) const {
-    return {.socket = server_.socket(), .json = as_json};
-  }
-
-  FakePublisher publisher_;
-  Reconcile reconcile_;
-  std::unique_ptr<Commands> commands_;
-  LiveServer server_;  // Last: its thread uses the rest.
 };
 
 TEST_F(Flows, AreListedWithTheRulesThatAllowedThem) {

@@ -8,28 +8,16 @@
 #include <gtest/gtest.h>
 
 #include "base/ip.h"
+#include "tests/support/tuple.h"
 
 namespace portcullis::dataplane {
 namespace {
 
 using Event = Packet::Event;
+using test::tuple;
 using enum FlowState;
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
-
-FlowTuple tuple(std::string_view src,
-                std::uint16_t src_port,
-                std::string_view dst,
-                std::uint16_t dst_port,
-                std::uint8_t protocol) {
-  const IpAddress from = parse_ip(src).value();
-  return {.src = from.bytes,
-          .dst = parse_ip(dst).value().bytes,
-          .src_port = src_port,
-          .dst_port = dst_port,
-          .protocol = protocol,
-          .family = from.family};
-}
 
 FlowTuple web(std::uint16_t src_port = 40000) {
   return tuple("10.0.0.1", src_port, "10.0.0.2", 80, classifier::kProtocolTcp);

@@ -6,6 +6,7 @@
 
 #include "dataplane/conntrack.h"
 #include "dataplane/flows/query.h"
+#include "tests/support/tuple.h"
 
 namespace portcullis::dataplane {
 namespace {
@@ -13,22 +14,9 @@ namespace {
 using enum FlowState;
 using Action = FlowRequest::Action;
 using Event = Packet::Event;
+using test::tuple;
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
-
-FlowTuple tuple(std::string_view src,
-                std::uint16_t src_port,
-                std::string_view dst,
-                std::uint16_t dst_port,
-                std::uint8_t protocol = classifier::kProtocolTcp) {
-  const IpAddress from = parse_ip(src).value();
-  return {.src = from.bytes,
-          .dst = parse_ip(dst).value().bytes,
-          .src_port = src_port,
-          .dst_port = dst_port,
-          .protocol = protocol,
-          .family = from.family};
-}
 
 FlowTuple web(std::uint16_t src_port) {
   return tuple("10.0.0.1", src_port, "10.0.0.2", 80);

@@ -330,15 +330,15 @@ TEST(TcpReset, IsNoAnswerToResetsFragmentsAndGroups) {
   }
 }
 
-TEST(Refusal, SpeaksForTheEndThatWasMeant) {
-  const auto refused = [](const Bytes& frame) {
-    return built([&](auto out) { return refusal(frame, kIp, out); });
+TEST(Rejection, SpeaksForTheEndThatWasMeant) {
+  const auto rejected = [](const Bytes& frame) {
+    return built([&](auto out) { return rejection(frame, kIp, out); });
   };
-  EXPECT_EQ(refused(test::tcp_frame(kEnds4, test::kSyn)),
+  EXPECT_EQ(rejected(test::tcp_frame(kEnds4, test::kSyn)),
             reset_of(test::tcp_frame(kEnds4, test::kSyn)));
   for (const bool v4 : {true, false}) {
     const Bytes denied = test::udp_frame(v4 ? kEnds4 : kEnds6);
-    const Bytes error = refused(denied);
+    const Bytes error = rejected(denied);
     const Packet packet = parse(error);
     EXPECT_EQ(packet.kind, Packet::Kind::related);
     EXPECT_EQ(packet.source, parse(denied).tuple.dst);
@@ -349,7 +349,7 @@ TEST(Refusal, SpeaksForTheEndThatWasMeant) {
     EXPECT_EQ(mac_at(error, 0), mac_at(denied, 6));
   }
   EXPECT_TRUE(
-      refused(test::unreachable_frame(test::turned(kEnds4), test::udp_frame(kEnds4))).empty());
+      rejected(test::unreachable_frame(test::turned(kEnds4), test::udp_frame(kEnds4))).empty());
 }
 
 }  // namespace
