@@ -67,10 +67,18 @@ Conntrack::Found Conntrack::search(const Sought& sought, std::uint64_t now_ns) n
   return found;
 }
 
+/// A first bucket with three free slots of eight takes a flow whatever the second has: at half load
+/// one flow in twenty is sent on, and none in millions finds both buckets full. Bits are not
+/// counted: without an instruction for it that is a call.
+bool Conntrack::has_room(unsigned free) noexcept {
+  const unsigned but_one = free & (free - 1);
+  return (but_one & (but_one - 1)) != 0;
+}
+
 Conntrack::Slot Conntrack::free_slot(std::uint64_t hash) noexcept {
   Bucket* bucket = &buckets_[first_bucket(hash)];
   unsigned free = slots_with(*bucket, 0);
-  if (std::popcount(free) < kRoomyFree) {
+  if (!has_room(free)) {
     Bucket& second = buckets_[second_bucket(hash)];
     const unsigned free_second = slots_with(second, 0);
     if (std::popcount(free_second) > std::popcount(free)) {
@@ -169,9 +177,22 @@ bool Conntrack::evict_from_buckets(std::uint64_t hash, std::uint64_t now_ns) noe
   return oldest != kNoEntry;
 }
 
+/// What ending this entry will touch, and the entries behind it: under a flood each new flow ends
+/// one, and its bucket may be anywhere.
+[[gnu::always_inline]] inline void Conntrack::prefetch_evictable(std::size_t index) const noexcept {
+  if (index + kEvictAhead >= entries_.size()) {
+    return;
+  }
+  __builtin_prefetch(&entries_[index + kEvictAhead], 1);
+  if (is_evictable(entries_[index].state)) {
+    prefetch_bucket(hash(entries_[index].tuple));
+  }
+}
+
 bool Conntrack::evict_anywhere(std::uint64_t now_ns) noexcept {
   const std::size_t steps = std::min(kEvictSearchMax, entries_.size());
   for (std::size_t step = 0; step < steps; ++step) {
+    prefetch_evictable(evict_cursor_ + kEvictAhead);
     const auto index = static_cast<std::uint32_t>(evict_cursor_);
     evict_cursor_ = evict_cursor_ + 1 == entries_.size() ? 0 : evict_cursor_ + 1;
     const FlowEntry& entry = entries_[index];

@@ -114,10 +114,9 @@ class Conntrack {
 
  private:
   static constexpr std::size_t kSlots = 8;
-  /// A first bucket with so many free slots takes a flow whatever the second has. Three of eight:
-  /// at half load one flow in twenty is sent on, and none in millions finds both buckets full.
-  static constexpr int kRoomyFree = 3;
   static constexpr std::size_t kEvictSearchMax = 64;
+  /// Entries between one that is ended and the one that is made ready for it.
+  static constexpr std::size_t kEvictAhead = 4;
   struct alignas(64) Bucket {
     std::array<std::uint16_t, kSlots> tags{};
     std::array<std::uint32_t, kSlots> entries{};
@@ -138,9 +137,11 @@ class Conntrack {
   [[nodiscard]] Found try_entry(std::uint32_t index, const Sought& sought) const noexcept;
   [[nodiscard]] Found find_in(const Bucket& bucket, const Sought& sought) const noexcept;
   Found search(const Sought& sought, std::uint64_t now_ns) noexcept;
+  static bool has_room(unsigned free) noexcept;
   [[nodiscard]] Slot free_slot(std::uint64_t hash) noexcept;
   bool evict_from_buckets(std::uint64_t hash, std::uint64_t now_ns) noexcept;
   bool evict_anywhere(std::uint64_t now_ns) noexcept;
+  void prefetch_evictable(std::size_t index) const noexcept;
   static void move_on(FlowEntry& entry, Packet::Event event, bool is_reply) noexcept;
   void end_early(std::uint32_t index, std::uint64_t now_ns) noexcept;
 
