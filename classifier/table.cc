@@ -24,7 +24,7 @@ constexpr std::size_t aligned(std::size_t bytes) {
 
 /// On a cache line of their own, in huge pages if they are many: lookups go everywhere in them.
 /// Zeros from `written` on.
-std::shared_ptr<std::byte> allocate_bytes(std::size_t bytes, std::size_t written = 0) {
+std::shared_ptr<std::byte> allocate_bytes(std::size_t bytes, std::size_t written) {
   std::byte* const memory = HugePages<std::byte>().allocate(aligned(bytes));
   std::memset(memory + written, 0, aligned(bytes) - written);
   return {memory, [](std::byte* freed) { HugePages<std::byte>().deallocate(freed, 0); }};
@@ -106,15 +106,17 @@ std::unique_ptr<const Table> Table::assemble(
     header.parts[i].bytes = parts[i].size();
   }
   place_parts(header);
-  const std::shared_ptr<std::byte> memory = allocate_bytes(header.total_bytes);
+  const std::size_t end = aligned(header.total_bytes);
+  const std::shared_ptr<std::byte> memory = allocate_bytes(end, end);
   Parts shared;
+  std::byte* written = memory.get();  // All before is; gaps are zeros.
   for (std::size_t i = 0; i < kPartCount; ++i) {
-    std::byte* const at = memory.get() + header.parts[i].offset;
-    if (!parts[i].empty()) {
-      std::memcpy(at, parts[i].data(), parts[i].size());
-    }
+    std::byte* const at =
+        std::fill_n(written, memory.get() + header.parts[i].offset - written, std::byte{});
+    written = std::ranges::copy(parts[i], at).out;
     shared[i] = {.bytes = {memory, at}, .size = parts[i].size()};
   }
+  std::fill(written, memory.get() + end, std::byte{});
   return share(header, std::move(shared));
 }
 

@@ -18,9 +18,9 @@ class Comb {
 
   explicit Comb(std::size_t words_at_start = kWordsAtStart) : words_left_(words_at_start) {}
 
-  /// The lowest base that no row has and from which all of these columns are free; takes it.
-  /// Columns ascend. Cheapest when the longest rows come first. Where searches take too long, a row
-  /// goes behind all others.
+  /// A low base that no row has and from which all of these columns are free; takes it. Columns
+  /// ascend. Cheapest when the longest rows come first. Where searches take too long, a row goes
+  /// behind all others.
   std::uint32_t place(std::span<const std::uint32_t> columns);
   /// Frees what place() took for these columns.
   void remove(std::uint32_t base, std::span<const std::uint32_t> columns);
@@ -35,8 +35,8 @@ class Comb {
 
   std::vector<std::uint64_t> taken_;  // A bit a place.
   std::vector<std::uint64_t> bases_;  // A bit a base.
-  std::size_t length_ = 0;            // Of the row placed last.
-  std::uint32_t search_from_ = 0;     // No row of that length fits before.
+  std::size_t size_class_ = 0;        // Of the row placed last.
+  std::uint32_t search_from_ = 0;     // Rows of that class are not tried before.
   std::uint32_t bases_end_ = 0;
   std::size_t places_end_ = 0;  // One past the highest place taken.
   std::size_t words_left_;      // That searches may still look at.

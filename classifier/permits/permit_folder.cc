@@ -16,15 +16,6 @@ constexpr std::size_t kSourcesPerBlock = 16;
 /// Pairs of classes looked at to find cells.
 constexpr std::size_t kPairsMax = std::size_t{1} << 28U;
 
-std::uint64_t hash_of(const PermitCells& cells) {
-  std::uint64_t hash = cells.size();
-  for (const std::uint64_t cell : cells) {
-    hash = (hash ^ cell) * 0x9e37'79b9'7f4a'7c15ULL;
-    hash ^= hash >> 32U;
-  }
-  return hash;
-}
-
 template <typename Item>
 void add_to(std::vector<std::vector<Item>>& lists, std::uint32_t at, Item item) {
   if (lists.size() <= at) {
@@ -252,6 +243,7 @@ bool PermitFolder::fold(const Classes& classes, Crew& crew) {
 PermitFolder::Sources PermitFolder::touched_sources(const Classes& classes) {
   Sources sources;
   std::unordered_map<std::uint64_t, std::size_t> source_of;
+  source_of.reserve(touched_.size());
   for (const std::uint32_t number : std::exchange(touched_, {})) {
     is_touched_[number] = false;
     if (!is_listed_[number]) {
@@ -292,7 +284,7 @@ std::vector<PermitFolder::Turn> PermitFolder::fold_touched(const Classes& classe
     RowDrafts& here = drafts[i % drafts.size()];
     here.settle(lines_);
     for (std::size_t row = 0; row < here.count(); ++row) {
-      row_of_source.push_back(row_of(here.cells_of(row)));
+      row_of_source.push_back(row_of(hashed(here.cells_of(row))));
     }
     folded_ += here.count();
     pairs_ += here.pairs();
@@ -327,7 +319,7 @@ bool PermitFolder::choose_form(std::size_t class_count) {
   return form_ == PermitForm::wide || fits_narrow;
 }
 
-/// How sources of each of these rows find their cells.
+/// How sources of each of these rows find their cells. Rows are numbered by one thread.
 std::vector<PermitFolder::RowPair> PermitFolder::pairs_of(std::span<const std::uint32_t> rows,
                                                           bool find_shared,
                                                           Crew& crew) {
@@ -338,35 +330,51 @@ std::vector<PermitFolder::RowPair> PermitFolder::pairs_of(std::span<const std::u
   if (find_shared) {
     shared_.find(cells, crew);
   }
-  std::vector<const PermitCells*> shared(rows.size());
+  struct Split {
+    const PermitCells* shared = nullptr;
+    HashedCells own;
+  };
+  std::vector<Split> splits(rows.size());
   crew.each_range(rows.size(), [&](std::size_t first, std::size_t last) {
     for (std::size_t i = first; i < last; ++i) {
-      shared[i] = shared_.best(*cells[i]);
+      if (const PermitCells* shared = shared_.best(*cells[i]); shared != nullptr) {
+        splits[i] = {.shared = shared, .own = hashed(beside(*cells[i], *shared))};
+      }
     }
   });
   std::vector<RowPair> pairs;
+  std::unordered_map<const PermitCells*, std::uint32_t> shared_rows;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    pairs.push_back(pair_of(rows[i], shared[i]));
+    if (splits[i].shared == nullptr) {
+      pairs.push_back({.own = rows[i]});
+      continue;
+    }
+    unused_.push_back(rows[i]);  // Unless another is left with just these.
+    const std::uint32_t own = row_of(std::move(splits[i].own));
+    const auto [shared, added] = shared_rows.emplace(splits[i].shared, 0);
+    if (added) {
+      shared->second = row_of(hashed(*splits[i].shared));
+    }
+    pairs.push_back({.own = own, .shared = shared->second});
   }
   return pairs;
 }
 
-/// How a source of all these cells finds them beside a shared row, or null.
-PermitFolder::RowPair PermitFolder::pair_of(std::uint32_t row, const PermitCells* shared) {
-  if (shared == nullptr) {
-    return {.own = row};
+PermitFolder::HashedCells PermitFolder::hashed(PermitCells cells) {
+  std::uint64_t hash = cells.size();
+  for (const std::uint64_t cell : cells) {
+    hash = (hash ^ cell) * 0x9e37'79b9'7f4a'7c15ULL;
+    hash ^= hash >> 32U;
   }
-  unused_.push_back(row);  // Unless another is left with just these.
-  PermitCells own = beside(rows_[row].cells, *shared);
-  return {.own = row_of(std::move(own)), .shared = row_of(*shared)};
+  return {.cells = std::move(cells), .hash = hash};
 }
 
 /// The row of these cells; rows of equal cells are one.
-std::uint32_t PermitFolder::row_of(PermitCells cells) {
+std::uint32_t PermitFolder::row_of(HashedCells hashed) {
+  auto& [cells, hash] = hashed;
   if (cells.empty()) {
     return 0;
   }
-  const std::uint64_t hash = hash_of(cells);
   const auto [first, last] = row_at_.equal_range(hash);
   const auto found =
       std::find_if(first, last, [&](const auto& at) { return rows_[at.second].cells == cells; });

@@ -77,6 +77,10 @@ class PermitFolder {
  private:
   static constexpr std::uint32_t kUnset = 0xffff'ffffU;
 
+  struct HashedCells {
+    PermitCells cells;
+    std::uint64_t hash = 0;
+  };
   struct Row {
     PermitCells cells;
     std::uint64_t hash = 0;
@@ -113,8 +117,8 @@ class PermitFolder {
   [[nodiscard]] bool has_room() const;
   bool choose_form(std::size_t class_count);
   std::vector<RowPair> pairs_of(std::span<const std::uint32_t> rows, bool find_shared, Crew& crew);
-  [[nodiscard]] RowPair pair_of(std::uint32_t row, const PermitCells* shared);
-  std::uint32_t row_of(PermitCells cells);
+  static HashedCells hashed(PermitCells cells);
+  std::uint32_t row_of(HashedCells hashed);
   void free_unused();
   void write_row(const Row& row, bool present);
   /// Of a cell or a default.

@@ -11,6 +11,7 @@ namespace portcullis::classifier {
 namespace {
 
 constexpr std::uint32_t kKeyEnd = 1U << 24U;
+constexpr std::uint32_t kUnknown = 0xffff'ffffU;
 constexpr std::size_t kWordsPerPortLine = sizeof(PortLine) / sizeof(std::uint32_t);
 
 }  // namespace
@@ -22,17 +23,23 @@ PermitLines::PermitLines(const Outcomes& outcomes) : outcomes_(outcomes) {
 }
 
 std::uint32_t PermitLines::line_of(std::uint32_t outcome) {
-  constexpr std::uint32_t kForkReference = kFork | kReference;
-  if ((outcome & kForkReference) == kForkReference) {
+  if ((outcome & kReference) == 0) {
+    return (outcome & Decision::kAllowed) != 0 ? kLineEverything : kLineNothing;
+  }
+  if ((outcome & kFork) != 0) {
     return kLineWalk;
   }
-  const auto [known, added] = line_of_outcome_.emplace(outcome, kLineNothing);
-  if (added) {
+  const std::size_t index = outcome & kReferenceIndex;
+  if (index >= line_of_port_line_.size()) {
+    line_of_port_line_.resize(std::max(index + 1, line_of_port_line_.size() * 2), kUnknown);
+  }
+  std::uint32_t& line = line_of_port_line_[index];
+  if (line == kUnknown) {
     toggles_.clear();
     collect(outcome, 0, kKeyEnd);
-    known->second = place_toggles();
+    line = place_toggles();
   }
-  return known->second;
+  return line;
 }
 
 /// Toggles for the keys begin..end-1 of an outcome.

@@ -39,7 +39,7 @@ class PermitLines {
 
   const Outcomes& outcomes_;
   Intern lines_;
-  std::unordered_map<std::uint32_t, std::uint32_t> line_of_outcome_;
+  std::vector<std::uint32_t> line_of_port_line_;  // Of an outcome by the index of its port line.
   std::unordered_map<std::uint64_t, std::uint32_t> line_of_pair_;
   std::vector<std::uint32_t> toggles_;  // Of the line being made.
 };
