@@ -3,7 +3,8 @@
 
     world ---- far          the world's route to "far" takes 1400 bytes, the links 1500
     node  ---- storage/db-1 mode node: the port of this pod takes 1400 bytes
-All packets forbid fragments. Who sends too much must hear of it, and then get through.
+All packets forbid fragments. Who sends too much must hear of it, and then get through. Packets
+that allow them are not tried: Linux' router fragments them at a narrow port, ours does not.
 """
 import collections
 import errno
