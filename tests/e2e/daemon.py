@@ -36,6 +36,8 @@ def configuration(lab, socket_path, manifests, extra="", vdev=AF_PACKET):
                   f'role = "{role}"']
         if addresses:
             lines.append(f"addresses = {quoted(addresses)}")
+        if name in lab.mtus:
+            lines.append(f"mtu = {lab.mtus[name]}")
     if lab.mode == "wire":
         lines += ["[mode]", 'kind = "wire"', 'pairs = [["left", "right"]]']
     else:

@@ -26,26 +26,34 @@ UPLINK_NETWORKS = ("192.168.50.0/24", "fd00:50::/64")
 SEGMENT_GATEWAYS = ("10.20.0.254", "fd00:20::fe")
 
 
-def _plug(holder, name, peer_namespace, peer="eth0"):
+def plug(holder, name, peer_namespace, peer="eth0"):
     """A cable: `name` in one namespace, `peer` in the other, both up, neither with an address."""
     netns.ip_batch(holder, [f"link add {name} type veth peer name {peer} netns {peer_namespace}",
                             f"link set {name} up"])
     netns.ip_batch(peer_namespace, [f"link set {peer} up"])
 
 
-def _make_like_a_card(namespace):
+def make_like_a_card(namespace):
     """Gives eth0 of a namespace two habits of a network card.
 
-    A veth hands over half-made checksums and giant segments, which a card would finish. And it
-    takes packets in on whatever processor the sender ran, so that a socket which sends from two
-    processors overtakes itself before Portcullis sees the packets; a card's queue has one.
+    It finishes checksums and segments (offload() says of what), and takes packets in on one
+    processor: a veth does so on whatever processor the sender ran, so that a socket which sends
+    from two overtakes itself before Portcullis sees the packets; a card's queue has one.
     """
+    offload(namespace, False)
     first = 1 << min(os.sched_getaffinity(0))
-    done = subprocess.run(
-        ["ip", "netns", "exec", namespace, "sh", "-ec",
-         "ethtool -K eth0 tx off tso off gso off gro off >/dev/null; "
-         f"echo {first:x} > /sys/class/net/eth0/queues/rx-0/rps_cpus"],
-        capture_output=True, text=True, check=False)
+    _in_shell(namespace, f"echo {first:x} > /sys/class/net/eth0/queues/rx-0/rps_cpus")
+
+
+def offload(namespace, on):
+    """Whether eth0 hands over half-made checksums and giant segments, as a veth is used to."""
+    word = "on" if on else "off"
+    _in_shell(namespace, f"ethtool -K eth0 tx {word} tso {word} gso {word} gro {word} >/dev/null")
+
+
+def _in_shell(namespace, command):
+    done = subprocess.run(["ip", "netns", "exec", namespace, "sh", "-ec", command],
+                          capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"cannot set up eth0 of {namespace}: {done.stderr.strip()}")
 
@@ -60,6 +68,7 @@ class Lab:
 
     def __init__(self, run, mode):
         self.run, self.mode = run, mode
+        self.mtus = {}  # Of Portcullis' ports by name, where not 1500.
         self.pods = shop.read_pods()
         self.probes = shop.read_expectations(self.pods)
         if mode == "wire":
@@ -86,15 +95,15 @@ class Lab:
     def _build_node(self):
         for name, pod in self.pods.items():
             inside = self.namespaces[name]
-            _plug(self.node, pod.name, inside)
+            plug(self.node, pod.name, inside)
             _silence(self.node, pod.name)
             netns.ip_batch(inside, [
                 f"addr add {pod.addresses[0]}/32 dev eth0",
                 f"addr add {pod.addresses[1]}/128 dev eth0 nodad",
                 f"route add default via {POD_GATEWAYS[0]} dev eth0 onlink",
                 f"route add default via {POD_GATEWAYS[1]} dev eth0"])
-            _make_like_a_card(inside)
-        _plug(self.node, "up0", self.world)
+            make_like_a_card(inside)
+        plug(self.node, "up0", self.world)
         _silence(self.node, "up0")
         self._address_world(UPLINK_GATEWAYS, UPLINK_NETWORKS)
         netns.ip_batch(self.world, [
@@ -112,15 +121,15 @@ class Lab:
                     self._address_segment_pod(self.namespaces[name], pod)
             if side == "right":
                 self._join(switch, "world", self.world)
-            _plug(self.node, side, switch, "wire0")
+            plug(self.node, side, switch, "wire0")
             _silence(self.node, side)
             netns.ip_batch(switch, ["link set wire0 master br0"])
         self._address_world(SEGMENT_GATEWAYS, shop.POD_NETWORKS)
 
     def _join(self, switch, name, namespace):
-        _plug(switch, name, namespace)
+        plug(switch, name, namespace)
         netns.ip_batch(switch, [f"link set {name} master br0"])
-        _make_like_a_card(namespace)
+        make_like_a_card(namespace)
 
     def _address_segment_pod(self, namespace, pod):
         netns.ip_batch(namespace, [
@@ -139,7 +148,7 @@ class Lab:
             commands += [f"addr add {ipv4}/32 dev {device}",
                          f"addr add {ipv6}/128 dev {device} nodad"]
         netns.ip_batch(self.world, commands)
-        _make_like_a_card(self.world)
+        make_like_a_card(self.world)
 
     def _serve(self):
         """Starts a listener for whatever the matrix tries to reach, and waits until all listen."""

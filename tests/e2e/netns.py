@@ -67,6 +67,21 @@ def set_rto_min(namespace, destination, least):
     ip_batch(namespace, [f"route replace {destination} dev {way['dev']} {gateway} rto_min {least}"])
 
 
+def forget_routes(namespace):
+    """What a host has learned of its paths, such as their MTU."""
+    for family in ("-4", "-6"):
+        subprocess.run(["ip", "-n", namespace, family, "route", "flush", "cache"], check=True,
+                       capture_output=True)
+
+
+def path_mtu(namespace, destination):
+    """The MTU that a host has learned of its path to an address, or None."""
+    found = subprocess.run(["ip", "-n", namespace, "-j", "route", "get", destination],
+                           capture_output=True, text=True, check=True)
+    return next((each["mtu"] for each in json.loads(found.stdout)[0].get("metrics", [])
+                 if "mtu" in each), None)
+
+
 def set_sysctls(namespace, settings):
     """Writes {path below /proc/sys/net: value} in a namespace."""
     def write():

@@ -30,16 +30,23 @@ def _run(command, text=""):
         return None, "", "no answer"
 
 
+def _said(probe):
+    """What a client says: a line as long as the probe wants it."""
+    return "hello".ljust(probe.octets - 1) + "\n"
+
+
 def _curl(probe):
     host = f"[{probe.destination_address}]" if probe.family == 6 else probe.destination_address
+    upload = ["--data-binary", "@-", "-H", "Expect:"] if probe.octets else []
     _, out, error = _run(["curl", "-gsS", "--max-time", str(PATIENCE_S), "--noproxy", "*",
-                          "--interface", probe.source_address, f"http://{host}:{probe.port}/"])
+                          "--interface", probe.source_address, *upload,
+                          f"http://{host}:{probe.port}/"], _said(probe))
     return out, error
 
 
 def _nc_tcp(probe):
     _, out, error = _run(["nc", "-w", "2", "-s", probe.source_address, probe.destination_address,
-                          str(probe.port)], "hello\n")
+                          str(probe.port)], _said(probe))
     return out, error
 
 
@@ -50,7 +57,7 @@ def _nc_udp(probe):
                           stderr=subprocess.DEVNULL) as process:
         try:
             for _ in range(3):
-                process.stdin.write(b"hello\n")
+                process.stdin.write(_said(probe).encode())
                 process.stdin.flush()
                 if select.select([process.stdout], [], [], PATIENCE_S / 4)[0]:
                     return process.stdout.readline().decode().strip(), ""
@@ -70,7 +77,8 @@ def _dig(probe):
 
 
 def _ping(probe):
-    status, _, error = _run(["ping", "-n", "-c", "1", "-w", "1", "-I", probe.source_address,
+    size = ["-s", str(probe.octets)] if probe.octets else []
+    status, _, error = _run(["ping", "-n", "-c", "1", "-w", "1", "-I", probe.source_address, *size,
                              probe.destination_address])
     return ("pong" if status == 0 else ""), error
 
@@ -85,10 +93,10 @@ def client(probe):
         return "dig", _dig
     if probe.protocol == "UDP":
         return "nc", _nc_udp
-    return ("curl", _curl) if probe.port in HTTP_PORTS else ("nc", _nc_tcp)
+    return ("curl", _curl) if probe.port in HTTP_PORTS or probe.octets else ("nc", _nc_tcp)
 
 
-def _identity(lab, probe):
+def identity(lab, probe):
     """What the right host answers."""
     if probe.protocol == "ICMP":
         return "pong"
@@ -105,19 +113,19 @@ def attempt(lab, probe):
                                  PATIENCE_S / 2)
         return Seen(reached, "")
     answer, remark = client(probe)[1](probe)
-    if answer and answer != _identity(lab, probe):
+    if answer and answer != identity(lab, probe):
         return Seen(False, f"somebody else answered: {answer!r}")
     return Seen(bool(answer), remark)
 
 
-def attempt_all(lab, probes, progress=None):
+def attempt_all(lab, probes, progress=None, parallel=PARALLEL):
     """Tries every line, many at a time. Gives {probe: Seen} and how many had to be tried twice.
 
     A client that should have got through and did not tries again, as people do: on a busy machine
     an answer can come too late. Nothing that should be denied is tried twice.
     """
     seen = {}
-    pool = concurrent.futures.ThreadPoolExecutor(PARALLEL)
+    pool = concurrent.futures.ThreadPoolExecutor(parallel)
     try:
         futures = {pool.submit(attempt, lab, probe): probe for probe in probes}
         for done, future in enumerate(concurrent.futures.as_completed(futures), 1):

@@ -2,28 +2,13 @@
 """Node mode is a router: it counts hops, says what is unreachable, and believes no false source."""
 import errno
 import socket
-import struct
 import subprocess
 
 import daemon as daemon_module
 import lab as lab_module
 import netns
+import raw as raw_packets
 import scenario
-
-
-def checksum(octets):
-    total = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total ^ 0xFFFF
-
-
-def ipv4_udp(source, destination, port, text):
-    """A UDP packet with any source one likes. A UDP checksum of zero means: none."""
-    datagram = struct.pack("!HHHH", 40000, port, 8 + len(text), 0) + text
-    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(datagram), 1, 0, 64, 17, 0,
-                         socket.inet_aton(source), socket.inet_aton(destination))
-    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + datagram
 
 
 class Router(scenario.LabCase):
@@ -61,10 +46,10 @@ class Router(scenario.LabCase):
             socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW))
         self.addCleanup(raw.close)
         own, other = (self.lab.addresses(name)[0] for name in ("shop/api-1", "shop/api-2"))
-        raw.sendto(ipv4_udp(own, destination, 8126, b"true"), (destination, 0))
+        raw.sendto(raw_packets.ipv4_udp(own, destination, 8126, b"true"), (destination, 0))
         self.assertEqual(listener.recv(100), b"true")  # The way is open for its own address ...
         before = self.drops_of("INVALID_SOURCE_IP")
-        raw.sendto(ipv4_udp(other, destination, 8126, b"liar"), (destination, 0))
+        raw.sendto(raw_packets.ipv4_udp(other, destination, 8126, b"liar"), (destination, 0))
         with self.assertRaises(socket.timeout):
             listener.recv(100)  # ... and shut for one that would be allowed elsewhere.
         self.assertEqual(self.drops_of("INVALID_SOURCE_IP"), before + 1)

@@ -19,12 +19,13 @@ class LabCase(unittest.TestCase):
     mode = "node"
     with_daemon = True
     vdev = daemon_module.AF_PACKET
+    lab_kind = lab_module.Lab
 
     @classmethod
     def setUpClass(cls):
         cls.run_ = netns.Run("pce2e")
         cls.addClassCleanup(cls.run_.close)
-        cls.lab = lab_module.Lab(cls.run_, cls.mode)
+        cls.lab = cls.lab_kind(cls.run_, cls.mode)
         if cls.with_daemon:
             cls.daemon = daemon_module.Daemon(cls.lab, vdev=cls.vdev)
 
@@ -54,4 +55,8 @@ def main():
     except netns.Unavailable as reason:
         print(f"skipped: {reason}")
         sys.exit(SKIPPED)
-    unittest.main(verbosity=2)
+    result = unittest.main(verbosity=2, exit=False).result
+    if not result.wasSuccessful():
+        sys.exit(1)
+    # A class that this kernel cannot run skips itself; Meson hears of it where nothing was left.
+    sys.exit(SKIPPED if result.skipped and result.testsRun <= len(result.skipped) else 0)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The listening process of one pod: serve.py NAME tcp:80 udp:8125 sctp:3868 ...
 
-TCP speaks HTTP to those who do and otherwise echoes a line; UDP echoes; SCTP answers INIT.
-Every answer carries NAME, so that a client knows whom it reached. Prints "ready" when it listens.
+TCP speaks HTTP to those who do and otherwise answers a line; UDP answers; SCTP answers INIT.
+Every answer carries NAME, so that a client knows whom it reached, and over HTTP and UDP is as long
+as what was said, if that was longer. Prints "ready" when it listens.
 """
+import re
 import socket
 import sys
 import threading
@@ -11,13 +13,31 @@ import threading
 import sctp
 
 
+def answer(name, octets):
+    """The name on a line, which has at least so many octets."""
+    return name.encode().ljust(octets - 1) + b"\n"
+
+
+def http_body(connection, asked):
+    """Reads what else belongs to a request: the octets of its body."""
+    while b"\r\n\r\n" not in asked and (more := connection.recv(4096)):
+        asked += more
+    head, _, body = asked.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.I)
+    octets = int(length.group(1)) if length else 0
+    left = octets - len(body)
+    while left > 0 and (more := connection.recv(65536)):
+        left -= len(more)
+    return octets
+
+
 def tcp_client(connection, name):
     with connection:
         connection.settimeout(5)
         try:
             asked = connection.recv(4096)
-            if asked.startswith(b"GET "):
-                body = name.encode() + b"\n"
+            if asked.startswith((b"GET ", b"POST ")):
+                body = answer(name, http_body(connection, asked))
                 connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n"
                                    b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
             elif asked:
@@ -34,9 +54,9 @@ def tcp(listener, name):
 
 def udp(listener, name):
     while True:
-        _, ancillary, _, peer = listener.recvmsg(2048, 128)
+        asked, ancillary, _, peer = listener.recvmsg(65536, 128)
         # Answer from the very address that was asked: a host may have several.
-        listener.sendmsg([name.encode() + b"\n"], ancillary, 0, peer)
+        listener.sendmsg([answer(name, len(asked))], ancillary, 0, peer)
 
 
 def listen(kind, port):

@@ -48,8 +48,10 @@ def read_pods():
 
 # One line of expect.tsv: who tries whom. `source` and `destination` are names of this module's
 # (a pod's full name, or a key of OUTSIDE), the addresses are those that the packets carry.
+# `octets`: how much the client says at once, where that matters; the answer is as long.
 Probe = collections.namedtuple(
-    "Probe", "source destination protocol port family source_address destination_address allowed")
+    "Probe", "source destination protocol port family source_address destination_address allowed "
+    "octets", defaults=[0])
 
 
 def _resolve(word, pods, family):
