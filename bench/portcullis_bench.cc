@@ -11,6 +11,7 @@
 #include "bench/report.h"
 #include "bench/throughput/cycles.h"
 #include "bench/throughput/options.h"
+#include "bench/throughput/paced_run.h"
 #include "bench/throughput/pipeline_run.h"
 #include "bench/throughput/traffic.h"
 #include "bench/throughput/vdev_run.h"
@@ -45,6 +46,9 @@ Result<void> throughput(const ThroughputOptions& options) {
   if (options.vdevs) {
     PORTCULLIS_TRY_VOID(run_vdevs(options, world, report));
   }
+  if (options.paced) {
+    PORTCULLIS_TRY_VOID(run_paced(options, world, report));
+  }
   if (options.pipeline) {
     // Not earlier: DPDK wants to choose among all processors.
     report.note(fmt::format("the pipeline alone, on core {}", pin_to_core()));
@@ -62,8 +66,10 @@ int run(int argc, char** argv) {
   verb->add_flag("--quick", options.quick, "Under 45 seconds; the output says what it leaves out");
   bool pipeline = false;
   bool vdevs = false;
-  auto* const only = verb->add_flag("--pipeline", pipeline, "Only the pipeline in memory");
-  verb->add_flag("--vdevs", vdevs, "Only beside testpmd")->excludes(only);
+  bool paced = false;
+  verb->add_flag("--vdevs", vdevs, "Beside testpmd; where any of these three is given, only those");
+  verb->add_flag("--paced", paced, "NDR, PDR and latency, through rings");
+  verb->add_flag("--pipeline", pipeline, "The pipeline alone, in memory");
   verb->add_option("--seed", options.seed, "Other worlds and traffic of the same shape");
   verb->add_option("--json", options.json, "Also write everything there");
   verb->add_option("--testpmd", options.testpmd, "The program to compare with")
@@ -73,8 +79,11 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  options.pipeline = !vdevs;
-  options.vdevs = !pipeline;
+  if (vdevs || paced || pipeline) {
+    options.vdevs = vdevs;
+    options.paced = paced;
+    options.pipeline = pipeline;
+  }
   const auto ran = throughput(options);
   if (!ran) {
     fmt::print(stderr, "portcullis-bench: {}\n", to_string(ran.error()));

@@ -10,13 +10,13 @@
 #include <utility>
 #include <vector>
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/limits.h"
 #include "bench/throughput/child.h"
+#include "bench/throughput/cores.h"
 #include "classifier/compile.h"
 #include "classifier/verdict.h"
 #include "dataplane/dataplane.h"
@@ -24,7 +24,6 @@
 namespace portcullis::bench {
 namespace {
 
-constexpr const char* kForwardingThread = "rte-worker-1";
 constexpr double kStartSeconds = 60;
 constexpr double kAnswerSeconds = 10;
 /// What a forwarder has under way, beside the frames of the captures.
@@ -38,21 +37,6 @@ constexpr std::uint32_t kLongTimeoutS = 86'400;
 
 std::size_t mbufs(const VdevPair& pair) {
   return pair.frames + kSpareMbufs;
-}
-
-/// The first and the last processor that this process may use.
-std::pair<unsigned, unsigned> control_and_worker() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<unsigned> cpus;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) {
-    for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-      if (CPU_ISSET(cpu, &set)) {
-        cpus.push_back(cpu);
-      }
-    }
-  }
-  return cpus.empty() ? std::pair(0U, 0U) : std::pair(cpus.front(), cpus.back());
 }
 
 std::string vdev(const VdevPair& pair, std::size_t i) {
@@ -131,7 +115,7 @@ void serve(int descriptor, const World& world, const VdevPair& pair) {
     // Here, where no other process comes between the time and the packets.
     tell(descriptor,
          fmt::format("{} {} {} {}\n",
-                     thread_ns(kForwardingThread, getpid()),
+                     thread_times(kForwardingThread, getpid()).ran_ns,
                      worker.packets,
                      worker.dropped,
                      worker.flows));
@@ -214,13 +198,13 @@ class Testpmd {
   Result<Passage> run(const std::string& mode, double seconds) {
     PORTCULLIS_TRY_VOID(child_.send(fmt::format("set fwd {}\n", mode)));
     PORTCULLIS_TRY_VOID(child_.read_until("packet forwarding mode", kAnswerSeconds));
-    const std::uint64_t begin = thread_ns(kForwardingThread, child_.process());
+    const std::uint64_t begin = thread_times(kForwardingThread, child_.process()).ran_ns;
     PORTCULLIS_TRY_VOID(child_.send("start\n"));
     sleep_seconds(seconds);
     PORTCULLIS_TRY_VOID(child_.send("stop\n"));
     PORTCULLIS_TRY_VOID(child_.read_until("Accumulated forward statistics", kAnswerSeconds));
     PORTCULLIS_TRY(const std::string totals, child_.read_until("Done.", kAnswerSeconds));
-    const std::uint64_t end = thread_ns(kForwardingThread, child_.process());
+    const std::uint64_t end = thread_times(kForwardingThread, child_.process()).ran_ns;
     return Passage{.packets = number_after(totals, "RX-packets:"),
                    .processor_seconds = seconds_between(begin, end),
                    .dropped = number_after(totals, "TX-dropped:")};
