@@ -73,10 +73,18 @@ struct Lengths {
   double latency_s;
   double precision;
   std::size_t trials_max;
+  std::size_t disturbed_max;
 };
-constexpr Lengths kQuickLengths{
-    .trial_s = 0.1, .latency_s = 0.2, .precision = 0.02, .trials_max = 3};
-constexpr Lengths kFullLengths{.trial_s = 1, .latency_s = 2, .precision = 0.01, .trials_max = 5};
+constexpr Lengths kQuickLengths{.trial_s = 0.08,
+                                .latency_s = 0.1,
+                                .precision = 0.03,
+                                .trials_max = 3,
+                                .disturbed_max = 20};
+constexpr Lengths kFullLengths{.trial_s = 1,
+                               .latency_s = 2,
+                               .precision = 0.01,
+                               .trials_max = 5,
+                               .disturbed_max = 40};
 
 /// Latency under one load.
 struct Point {
@@ -89,7 +97,8 @@ struct Point {
 struct Findings {
   double ndr_mpps = 0;
   double pdr_mpps = 0;
-  double limited = 0;  // Above zero: the generator can offer no more than the PDR.
+  double offered_max_mpps = 0;  // By the generator.
+  double limited = 0;           // Above zero: the generator can offer no more than the PDR.
   double trials = 0;
   double disturbed = 0;
   std::array<Point, kLoads.size()> points;
@@ -162,12 +171,14 @@ class Measurement {
     const double through = static_cast<double>(flood.sent - flood.lost) / flood.seconds;
     LoadSearch search({.load_max = flood.rate(),
                        .precision = lengths_.precision,
-                       .trials_max = lengths_.trials_max},
+                       .trials_max = lengths_.trials_max,
+                       .disturbed_max = lengths_.disturbed_max},
                       [this](double load) { return make_trial(load); });
     PORTCULLIS_TRY(const Found ndr, search.find(0, through));
     PORTCULLIS_TRY(const Found pdr, search.find(kPdrLoss, std::max(ndr.load, through)));
     Findings findings{.ndr_mpps = ndr.load * 1e-6,
                       .pdr_mpps = pdr.load * 1e-6,
+                      .offered_max_mpps = flood.rate() * 1e-6,
                       .limited = pdr.limited ? 1.0 : 0.0,
                       .trials = static_cast<double>(search.trials()),
                       .disturbed = static_cast<double>(search.disturbed())};
@@ -354,7 +365,7 @@ void add_latency(const Plan& plan, const char* who, const Findings& found, Repor
 void tell(const Plan& plan, const std::array<Findings, 2>& found, Report& report) {
   const auto& [ours, mac] = found;
   Grid grid{.name = fmt::format("NDR and PDR, {}", plan.name),
-            .columns = {"NDR Mpps", "PDR Mpps", "NDR Gbit/s", "of mac", "trials", "disturbed"}};
+            .columns = {"NDR Mpps", "PDR Mpps", "NDR Gbit/s", "of mac", "offered max", "trials", "disturbed"}};
   for (const auto& [name, one] : {std::pair("portcullis", &ours), std::pair("mac loop", &mac)}) {
     const std::optional<double> share =
         mac.ndr_mpps > 0 ? std::optional(one->ndr_mpps / mac.ndr_mpps) : std::nullopt;
@@ -363,6 +374,7 @@ void tell(const Plan& plan, const std::array<Findings, 2>& found, Report& report
                           one->pdr_mpps,
                           one->ndr_mpps * mean_frame_bytes(plan) * 8e-3,
                           share,
+                          one->offered_max_mpps,
                           one->trials,
                           one->disturbed}});
     if (one->limited > 0) {
