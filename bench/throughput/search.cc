@@ -26,9 +26,16 @@ Result<Found> LoadSearch::find(double loss_max, double hint) {
   double high = options_.load_max;
   double load = std::clamp(hint, least, high);
   double step = kFirstStep * options_.precision;
+  bool limited = false;  // The upper bound could not be offered.
+  const auto meets = [&](double at) -> Result<bool> {
+    PORTCULLIS_TRY(const Verdict verdict, judge(at, loss_max));
+    const bool met = verdict == Verdict::met;
+    limited = met ? limited : verdict == Verdict::not_offered;
+    return met;
+  };
   // Away from the hint until the goal lies between the bounds.
   for (bool first = true, up = false;; step *= kWidening) {
-    PORTCULLIS_TRY(const bool met, meets(load, loss_max));
+    PORTCULLIS_TRY(const bool met, meets(load));
     if (met && load >= options_.load_max) {
       return Found{.load = load, .limited = true};
     }
@@ -45,21 +52,24 @@ Result<Found> LoadSearch::find(double loss_max, double hint) {
   }
   while (high - low > options_.precision * high) {
     const double middle = (low + high) / 2;
-    PORTCULLIS_TRY(const bool met, meets(middle, loss_max));
+    PORTCULLIS_TRY(const bool met, meets(middle));
     (met ? low : high) = middle;
   }
-  return Found{.load = low};
+  return Found{.load = low, .limited = limited};
 }
 
-Result<bool> LoadSearch::meets(double load, double loss_max) {
+Result<LoadSearch::Verdict> LoadSearch::judge(double load, double loss_max) {
   std::vector<Trial>& trials = made_[load];
   const std::size_t majority = options_.trials_max / 2 + 1;
-  const auto good = [&] {
-    return static_cast<std::size_t>(std::ranges::count_if(trials, [&](const Trial& trial) {
-      return trial.loss() <= loss_max && trial.offered >= kOfferedLeast * load;
-    }));
+  std::size_t met = 0;
+  std::size_t lost = 0;
+  std::size_t not_offered = 0;
+  const auto count = [&](const Trial& trial) {
+    const bool too_much = trial.loss() > loss_max;
+    ++(too_much ? lost : trial.offered < kOfferedLeast * load ? not_offered : met);
   };
-  while (good() < majority && trials.size() - good() < majority) {
+  std::ranges::for_each(trials, count);
+  while (met < majority && lost + not_offered < majority) {
     PORTCULLIS_TRY(const Trial trial, make_trial_(load));
     ++trials_;
     if (trial.disturbed && trial.loss() > loss_max && disturbed_ < options_.disturbed_max) {
@@ -67,8 +77,12 @@ Result<bool> LoadSearch::meets(double load, double loss_max) {
       continue;
     }
     trials.push_back(trial);
+    count(trial);
   }
-  return good() >= majority;
+  if (met >= majority) {
+    return Verdict::met;
+  }
+  return lost >= not_offered ? Verdict::lost : Verdict::not_offered;
 }
 
 }  // namespace portcullis::bench

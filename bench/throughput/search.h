@@ -60,7 +60,8 @@ class LoadSearch {
   [[nodiscard]] std::size_t disturbed() const { return disturbed_; }
 
  private:
-  Result<bool> meets(double load, double loss_max);
+  enum class Verdict : std::uint8_t { met, lost, not_offered };
+  Result<Verdict> judge(double load, double loss_max);
 
   const SearchOptions options_;
   const MakeTrial make_trial_;

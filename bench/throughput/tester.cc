@@ -51,6 +51,8 @@ class Fifo {
  public:
   [[nodiscard]] std::size_t size() const { return tail_ - head_; }
   Value& front() { return values_[head_ % kBuffers]; }
+  /// The n-th from the front; where there are fewer, one that was there earlier.
+  [[nodiscard]] const Value& ahead(std::size_t n) const { return values_[(head_ + n) % kBuffers]; }
   void pop() { ++head_; }
   void push(const Value& value) { values_[tail_++ % kBuffers] = value; }
 
@@ -150,6 +152,10 @@ std::size_t Tester::State::send(Way& way, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     rte_mbuf* const packet = free_.front();
     free_.pop();
+    // The forwarder's core has the line still; stores would wait for one after the other.
+    if (rte_mbuf* const later = free_.ahead(kSendMax); later != nullptr) {
+      __builtin_prefetch(static_cast<std::uint8_t*>(later->buf_addr) + RTE_PKTMBUF_HEADROOM, 1);
+    }
     *rte_pktmbuf_mtod(packet, Schedule::Head*) = schedule.heads[way.next];
     if (!schedule.lengths.empty()) {
       packet->data_len = schedule.lengths[way.next];

@@ -66,7 +66,9 @@ TEST(LoadSearch, FindsNothingWhereTheLeastLoadIsLost) {
 TEST(LoadSearch, DoesNotCountWhatTheGeneratorCouldNotOffer) {
   LoadSearch search({.load_max = kLoadMax, .precision = kPrecision},
                     [](double load) { return Trial{.sent = 10, .offered = std::min(load, 5e6)}; });
-  EXPECT_NEAR(search.find(0, 5e6).value().load, 5e6, 5e6 * 0.03);
+  const Found found = search.find(0, 5e6).value();
+  EXPECT_NEAR(found.load, 5e6, 5e6 * 0.03);
+  EXPECT_TRUE(found.limited);
 }
 
 TEST(LoadSearch, IsNotMisledByATrialInTenThatLoses) {
