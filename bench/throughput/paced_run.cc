@@ -92,7 +92,7 @@ struct Findings {
   double ndr_mpps = 0;
   double pdr_mpps = 0;
   double offered_max_mpps = 0;  // By the generator.
-  double limited = 0;           // Above zero: the generator can offer no more than the PDR.
+  double limited = 0;           // Above zero: by the generator.
   double trials = 0;
   double disturbed = 0;
   std::array<Point, kLoads.size()> points;
@@ -173,7 +173,7 @@ class Measurement {
     Findings findings{.ndr_mpps = ndr.load * 1e-6,
                       .pdr_mpps = pdr.load * 1e-6,
                       .offered_max_mpps = flood.rate() * 1e-6,
-                      .limited = pdr.limited ? 1.0 : 0.0,
+                      .limited = ndr.limited || pdr.limited ? 1.0 : 0.0,
                       .trials = static_cast<double>(search.trials()),
                       .disturbed = static_cast<double>(search.disturbed())};
     for (std::size_t i = 0; i < kLoads.size() && ndr.load > 0; ++i) {
@@ -336,15 +336,6 @@ Result<std::array<Findings, 2>> measure_in_child(const ThroughputOptions& option
   return understood(line);
 }
 
-double mean_frame_bytes(const Plan& plan) {
-  constexpr std::size_t kImixPeriod = 12;
-  double sum = 0;
-  for (std::size_t flow = 0; flow < kImixPeriod; ++flow) {
-    sum += static_cast<double>(plan.frame_bytes > 0 ? plan.frame_bytes : imix_bytes(flow));
-  }
-  return sum / kImixPeriod;
-}
-
 void add_latency(const Plan& plan, const char* who, const Findings& found, Report& report) {
   Grid grid{.name = fmt::format("latency, {}: {}", plan.name, who),
             .columns = {"Mpps", "lost %", "p50 us", "p90 us", "p99 us", "p99.9 us", "max us"}};
@@ -363,24 +354,21 @@ void add_latency(const Plan& plan, const char* who, const Findings& found, Repor
 
 void tell(const Plan& plan, const std::array<Findings, 2>& found, Report& report) {
   const auto& [ours, mac] = found;
-  Grid grid{
-      .name = fmt::format("NDR and PDR, {}", plan.name),
-      .columns = {
-          "NDR Mpps", "PDR Mpps", "NDR Gbit/s", "of mac", "offered max", "trials", "disturbed"}};
+  Grid grid{.name = fmt::format("NDR and PDR, {}", plan.name),
+            .columns = {"NDR Mpps", "PDR Mpps", "of mac", "offered max", "trials", "disturbed"}};
   for (const auto& [name, one] : {std::pair("portcullis", &ours), std::pair("mac loop", &mac)}) {
     const std::optional<double> share =
         mac.ndr_mpps > 0 ? std::optional(one->ndr_mpps / mac.ndr_mpps) : std::nullopt;
     grid.rows.push_back({name,
                          {one->ndr_mpps,
                           one->pdr_mpps,
-                          one->ndr_mpps * mean_frame_bytes(plan) * 8e-3,
                           share,
                           one->offered_max_mpps,
                           one->trials,
                           one->disturbed}});
     if (one->limited > 0) {
       report.note(
-          fmt::format("{}: the generator can offer {} no more: its NDR and PDR may be "
+          fmt::format("{}: the generator can offer the {} no more: its NDR and PDR may be "
                       "greater",
                       plan.name,
                       name));

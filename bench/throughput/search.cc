@@ -14,6 +14,8 @@ constexpr double kFirstStep = 4;
 constexpr double kWidening = 2;
 /// A load of which less than this share could be offered was beyond the generator.
 constexpr double kOfferedLeast = 0.98;
+/// Loads up to this share of the greatest are surely within the generator's reach.
+constexpr double kWithinReach = 0.9;
 
 }  // namespace
 
@@ -72,7 +74,11 @@ Result<LoadSearch::Verdict> LoadSearch::judge(double load, double loss_max) {
   while (met < majority && lost + not_offered < majority) {
     PORTCULLIS_TRY(const Trial trial, make_trial_(load));
     ++trials_;
-    if (trial.disturbed && trial.loss() > loss_max && disturbed_ < options_.disturbed_max) {
+    // A generator that cannot offer what it could before was disturbed itself.
+    const bool short_of_load = trial.offered < kOfferedLeast * load && trial.loss() <= loss_max &&
+                               load < kWithinReach * options_.load_max;
+    const bool kept_away = trial.disturbed && trial.loss() > loss_max;
+    if ((kept_away || short_of_load) && disturbed_ < options_.disturbed_max) {
       ++disturbed_;
       continue;
     }

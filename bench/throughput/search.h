@@ -5,8 +5,8 @@
 //
 // A trial on a machine that others use may lose packets for no reason of ours. So a load meets a
 // goal when most of its trials do, as in MLRsearch with an exceed ratio of one half; and a trial
-// that lost too much while the forwarder was kept from its processor is made again, a bounded
-// number of times in all.
+// that lost too much while the forwarder was kept from its processor, or offered too little for no
+// reason, is made again, a bounded number of times in all.
 // Thread: one.
 #pragma once
 
