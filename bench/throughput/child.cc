@@ -140,16 +140,19 @@ void Child::resume() const {
   kill(process_, SIGCONT);
 }
 
-std::uint64_t thread_ns(std::string_view name, pid_t process) {
+ThreadTimes thread_times(std::string_view name, pid_t process) {
   const std::filesystem::path tasks = fmt::format("/proc/{}/task", process);
   std::error_code error;
   for (const auto& task : std::filesystem::directory_iterator(tasks, error)) {
     if (first_line(task.path() / "comm") == name) {
       // Nanoseconds on a processor, waiting for one, and time slices.
-      return std::strtoull(first_line(task.path() / "schedstat").c_str(), nullptr, 10);
+      std::ifstream file(task.path() / "schedstat");
+      ThreadTimes times;
+      file >> times.ran_ns >> times.waited_ns;
+      return times;
     }
   }
-  return 0;
+  return {};
 }
 
 }  // namespace portcullis::bench

@@ -44,7 +44,12 @@ class Child {
   std::string unread_;
 };
 
-/// Processor time of a process's thread of this name, in nanoseconds; 0 where there is none.
-std::uint64_t thread_ns(std::string_view name, pid_t process);
+/// How long a thread was on a processor, and how long it could have been but had to wait.
+struct ThreadTimes {
+  std::uint64_t ran_ns = 0;
+  std::uint64_t waited_ns = 0;
+};
+/// Of a process's thread of this name; zeros where there is none.
+ThreadTimes thread_times(std::string_view name, pid_t process);
 
 }  // namespace portcullis::bench

@@ -10,28 +10,32 @@
 #include <utility>
 #include <vector>
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/limits.h"
 #include "bench/throughput/child.h"
+#include "bench/throughput/cores.h"
 #include "classifier/compile.h"
 #include "classifier/verdict.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/packet/headers.h"
 
 namespace portcullis::bench {
 namespace {
 
-constexpr const char* kForwardingThread = "rte-worker-1";
+namespace wire = dataplane::wire;
+
 constexpr double kStartSeconds = 60;
 constexpr double kAnswerSeconds = 10;
 /// What a forwarder has under way, beside the frames of the captures.
 constexpr std::size_t kSpareMbufs = 8192;
-/// Data room of a buffer, which is DPDK's own default, and what lies around it.
+/// Data room of a buffer, which is DPDK's own default, its headroom, and what lies around it.
 constexpr std::size_t kMbufBytes = 2176;
+constexpr std::size_t kMbufHeadroom = 128;
 constexpr std::size_t kMbufOverhead = 192;
+constexpr std::size_t kMtuLeast = 1500;
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::size_t kOtherMemoryMb = 96;
 constexpr std::uint32_t kLongTimeoutS = 86'400;
@@ -40,19 +44,16 @@ std::size_t mbufs(const VdevPair& pair) {
   return pair.frames + kSpareMbufs;
 }
 
-/// The first and the last processor that this process may use.
-std::pair<unsigned, unsigned> control_and_worker() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<unsigned> cpus;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) {
-    for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-      if (CPU_ISSET(cpu, &set)) {
-        cpus.push_back(cpu);
-      }
-    }
-  }
-  return cpus.empty() ? std::pair(0U, 0U) : std::pair(cpus.front(), cpus.back());
+std::size_t mtu(const VdevPair& pair) {
+  return std::max(kMtuLeast, pair.frame_bytes_max - wire::kEthernetBytes);
+}
+
+/// As large as our ports make theirs: net_pcap wants to have each frame in one piece.
+std::size_t mbuf_bytes(const VdevPair& pair) {
+  constexpr std::size_t kLine = 64;
+  const std::size_t frame =
+      wire::kEthernetBytes + limits::kVlanTagsMax * wire::kVlanTagBytes + mtu(pair);
+  return std::max(kMbufBytes, (kMbufHeadroom + frame + kLine - 1) / kLine * kLine);
 }
 
 std::string vdev(const VdevPair& pair, std::size_t i) {
@@ -100,7 +101,9 @@ config::Config config_for(const VdevPair& pair) {
                 .idle = config::Eal::Idle::poll,
                 .telemetry = false};
   for (std::size_t i = 0; i < pair.captures.size(); ++i) {
-    config.ports.push_back({.name = fmt::format("side{}", i), .vdev = vdev(pair, i)});
+    config.ports.push_back({.name = fmt::format("side{}", i),
+                            .vdev = vdev(pair, i),
+                            .mtu = static_cast<std::uint16_t>(mtu(pair))});
   }
   config.mode.pairs = {{"side0", "side1"}};
   config.conntrack.flows_max =
@@ -131,7 +134,7 @@ void serve(int descriptor, const World& world, const VdevPair& pair) {
     // Here, where no other process comes between the time and the packets.
     tell(descriptor,
          fmt::format("{} {} {} {}\n",
-                     thread_ns(kForwardingThread, getpid()),
+                     thread_times(kForwardingThread, getpid()).ran_ns,
                      worker.packets,
                      worker.dropped,
                      worker.flows));
@@ -214,13 +217,13 @@ class Testpmd {
   Result<Passage> run(const std::string& mode, double seconds) {
     PORTCULLIS_TRY_VOID(child_.send(fmt::format("set fwd {}\n", mode)));
     PORTCULLIS_TRY_VOID(child_.read_until("packet forwarding mode", kAnswerSeconds));
-    const std::uint64_t begin = thread_ns(kForwardingThread, child_.process());
+    const std::uint64_t begin = thread_times(kForwardingThread, child_.process()).ran_ns;
     PORTCULLIS_TRY_VOID(child_.send("start\n"));
     sleep_seconds(seconds);
     PORTCULLIS_TRY_VOID(child_.send("stop\n"));
     PORTCULLIS_TRY_VOID(child_.read_until("Accumulated forward statistics", kAnswerSeconds));
     PORTCULLIS_TRY(const std::string totals, child_.read_until("Done.", kAnswerSeconds));
-    const std::uint64_t end = thread_ns(kForwardingThread, child_.process());
+    const std::uint64_t end = thread_times(kForwardingThread, child_.process()).ran_ns;
     return Passage{.packets = number_after(totals, "RX-packets:"),
                    .processor_seconds = seconds_between(begin, end),
                    .dropped = number_after(totals, "TX-dropped:")};
@@ -272,7 +275,7 @@ Result<std::shared_ptr<Testpmd>> start_testpmd(const std::string& program, const
                                       std::string("--rxd=1024"),
                                       std::string("--txd=1024"),
                                       std::string("--mbcache=256"),
-                                      fmt::format("--mbuf-size={}", kMbufBytes),
+                                      fmt::format("--mbuf-size={}", mbuf_bytes(pair)),
                                       fmt::format("--total-num-mbufs={}", mbufs(pair))}) {
     arguments.push_back(argument);
   }
@@ -294,8 +297,10 @@ Result<std::unique_ptr<Forwarder>> start_ours(const World& world, const VdevPair
 }
 
 std::size_t memory_mb(const VdevPair& pair) {
-  // A buffer lies within a page.
-  const std::size_t each = pair.hugepages ? kMbufBytes + kMbufOverhead : kPageBytes;
+  // A buffer lies within a page, or begins one.
+  const std::size_t bytes = mbuf_bytes(pair) + kMbufOverhead;
+  const std::size_t each =
+      pair.hugepages ? bytes : (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
   return ((mbufs(pair) * each) >> 20U) + kOtherMemoryMb;
 }
 

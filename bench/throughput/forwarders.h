@@ -21,6 +21,7 @@ struct VdevPair {
   std::array<std::filesystem::path, 2> captures;
   std::size_t frames = 0;  // Of both captures.
   std::size_t flows = 0;   // Between them.
+  std::size_t frame_bytes_max = 1518;
   bool hugepages = false;
 };
 

@@ -13,6 +13,7 @@ struct ThroughputOptions {
   bool quick = false;
   bool pipeline = true;  // The pipeline alone, in memory.
   bool vdevs = true;     // Beside testpmd, through DPDK's devices.
+  bool paced = true;     // At given loads, through rings.
   std::uint64_t seed = 1;
   std::optional<std::filesystem::path> json;
   std::string testpmd = "dpdk-testpmd";

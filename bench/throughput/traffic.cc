@@ -115,6 +115,32 @@ std::uint8_t tcp_flags_of(Traffic::Step step) {
   return static_cast<std::uint8_t>(syn | (step == open ? 0 : wire::kTcpAck));
 }
 
+/// `ends` are those of the flow, whatever the direction of the frame.
+std::size_t put_frame(Ends ends,
+                      std::uint8_t protocol,
+                      Traffic::Step step,
+                      std::size_t bytes,
+                      std::span<std::uint8_t> out) {
+  const bool replies = step == Traffic::Step::accept || step == Traffic::Step::data_reply;
+  if (replies) {
+    std::swap(ends.src, ends.dst);
+    std::swap(ends.src_port, ends.dst_port);
+  }
+  const bool v4 = ends.src.size() == 4;
+  const std::size_t ip_bytes = v4 ? wire::kIpv4Bytes : wire::kIpv6Bytes;
+  const std::size_t transport_at = wire::kEthernetBytes + ip_bytes;
+  const std::size_t least =
+      transport_at + (protocol == kProtocolTcp ? wire::kTcpBytes : wire::kUdpBytes);
+  const std::span<std::uint8_t> frame = out.first(std::max(bytes, least));
+  std::ranges::fill(frame, std::uint8_t{0});
+  std::ranges::copy(replies ? kLeftMac : kRightMac, frame.begin());
+  std::ranges::copy(replies ? kRightMac : kLeftMac, frame.begin() + wire::kMacBytes);
+  wire::store16(&frame[2 * wire::kMacBytes], v4 ? wire::kTypeIpv4 : wire::kTypeIpv6);
+  put_ip(frame.subspan(wire::kEthernetBytes), ends, protocol);
+  put_transport(frame.subspan(transport_at), ends, protocol, tcp_flags_of(step));
+  return frame.size();
+}
+
 bool is_wanted(Traffic::Kind kind, std::uint8_t protocol) {
   switch (kind) {
     case Traffic::Kind::udp4:
@@ -168,33 +194,31 @@ std::size_t Traffic::write(std::size_t flow,
                            std::size_t bytes,
                            std::span<std::uint8_t> out) const {
   const Path& path = paths_[flow % paths_.size()];
-  const Key4& key = path.key4;
-  const bool v4 = path.family == Family::v4;
-  std::array<std::uint8_t, 8> addresses4{};
-  wire::store32(addresses4.data(), key.src);
-  wire::store32(&addresses4[4], key.dst);
-  const std::span<const std::uint8_t> both(addresses4);
-  Ends ends{.src = v4 ? both.first(4) : std::span<const std::uint8_t>(path.key6.src),
-            .dst = v4 ? both.last(4) : std::span<const std::uint8_t>(path.key6.dst),
-            .src_port = static_cast<std::uint16_t>(kSourcePortFirst + flow / paths_.size()),
-            .dst_port = key.dst_port};
-  const bool replies = step == Step::accept || step == Step::data_reply;
-  if (replies) {
-    std::swap(ends.src, ends.dst);
-    std::swap(ends.src_port, ends.dst_port);
+  Key4 key = path.key4;
+  key.src_port = static_cast<std::uint16_t>(kSourcePortFirst + flow / paths_.size());
+  if (path.family == Family::v4) {
+    return write_key(key, step, bytes, out);
   }
-  const std::size_t ip_bytes = v4 ? wire::kIpv4Bytes : wire::kIpv6Bytes;
-  const std::size_t transport_at = wire::kEthernetBytes + ip_bytes;
-  const std::size_t least =
-      transport_at + (key.protocol == kProtocolTcp ? wire::kTcpBytes : wire::kUdpBytes);
-  const std::span<std::uint8_t> frame = out.first(std::max(bytes, least));
-  std::ranges::fill(frame, std::uint8_t{0});
-  std::ranges::copy(replies ? kLeftMac : kRightMac, frame.begin());
-  std::ranges::copy(replies ? kRightMac : kLeftMac, frame.begin() + wire::kMacBytes);
-  wire::store16(&frame[2 * wire::kMacBytes], v4 ? wire::kTypeIpv4 : wire::kTypeIpv6);
-  put_ip(frame.subspan(wire::kEthernetBytes), ends, key.protocol);
-  put_transport(frame.subspan(transport_at), ends, key.protocol, tcp_flags_of(step));
-  return frame.size();
+  const Ends ends{.src = path.key6.src,
+                  .dst = path.key6.dst,
+                  .src_port = key.src_port,
+                  .dst_port = key.dst_port};
+  return put_frame(ends, key.protocol, step, bytes, out);
+}
+
+std::size_t Traffic::write_key(const Key4& key,
+                               Step step,
+                               std::size_t bytes,
+                               std::span<std::uint8_t> out) {
+  std::array<std::uint8_t, 8> addresses{};
+  wire::store32(addresses.data(), key.src);
+  wire::store32(&addresses[4], key.dst);
+  const std::span<const std::uint8_t> both(addresses);
+  const Ends ends{.src = both.first(4),
+                  .dst = both.last(4),
+                  .src_port = key.src_port,
+                  .dst_port = key.dst_port};
+  return put_frame(ends, key.protocol, step, bytes, out);
 }
 
 std::size_t imix_bytes(std::size_t flow) {

@@ -46,6 +46,12 @@ class Traffic {
                     std::size_t bytes,
                     std::span<std::uint8_t> out) const;
 
+  /// The same of a flow of one's own, whether it is allowed or not.
+  static std::size_t write_key(const classifier::Key4& key,
+                               Step step,
+                               std::size_t bytes,
+                               std::span<std::uint8_t> out);
+
   [[nodiscard]] std::size_t flows_max() const;
 
  private:

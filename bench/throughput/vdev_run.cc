@@ -31,14 +31,18 @@ struct Plan {
   double target = 0;  // Least share of testpmd's mac forwarding; none if zero.
   bool quick = true;
 };
-constexpr std::array<Plan, 4> kPlans{{
+constexpr std::array<Plan, 7> kPlans{{
     {"10k flows, 64 B", 10'000, 64, "pipeline_10k_flows", 0, false},
+    {"10k flows, 512 B", 10'000, 512, "pipeline_10k_512b", 0, false},
+    {"10k flows, 1518 B", 10'000, 1518, "pipeline_10k_1518b", 0, false},
+    {"10k flows, 9000 B", 10'000, 9000, "pipeline_10k_9000b", 0, false},
     {"100k flows, 64 B", 100'000, 64, "pipeline_100k_flows", 0.60},
     {"100k flows, IMIX", 100'000, 0, "pipeline_100k_imix", 0, false},
     {"1M flows, 64 B", 1'000'000, 64, "pipeline_1m_flows", 0.45},
 }};
 /// More frames than of these flows take too long to load into small pages.
 constexpr std::size_t kQuickFlowsMax = 100'000;
+constexpr std::size_t kImixBytesMax = 1518;
 /// Left for everyone else.
 constexpr std::size_t kReserveMb = 2048;
 
@@ -140,6 +144,11 @@ void add_figures(const Plan& plan, const Rates& rates, bool hugepages, Report& r
       name + "_added_cycles", cycles_hz() / rates.ours - cycles_hz() / rates.io, "cycles");
 }
 
+VdevPair in_hugepages(VdevPair pair) {
+  pair.hugepages = true;
+  return pair;
+}
+
 Result<void> measure(const Plan& plan,
                      const ThroughputOptions& options,
                      const World& world,
@@ -148,20 +157,21 @@ Result<void> measure(const Plan& plan,
   VdevPair pair{.captures = {folder.path() / "a.pcap", folder.path() / "b.pcap"},
                 .frames = plan.flows * 2,
                 .flows = plan.flows,
+                .frame_bytes_max = std::max(plan.frame_bytes, kImixBytesMax),
                 .hugepages = true};
   // Two processes hold the frames at the same time.
   pair.hugepages = free_hugepage_bytes() >> 20U >= 2 * memory_mb(pair);
   if (options.quick && !pair.hugepages && plan.flows > kQuickFlowsMax) {
     report.note(fmt::format("{}: a quick run leaves it out without {} MiB of huge pages",
                             plan.name,
-                            2 * memory_mb({.frames = pair.frames, .hugepages = true})));
+                            2 * memory_mb(in_hugepages(pair))));
     return {};
   }
   if (!pair.hugepages && available_bytes() >> 20U < 2 * memory_mb(pair) + kReserveMb) {
     report.note(fmt::format("{}: left out, it needs {} MiB of memory, or {} in huge pages",
                             plan.name,
                             2 * memory_mb(pair) + kReserveMb,
-                            2 * memory_mb({.frames = pair.frames, .hugepages = true})));
+                            2 * memory_mb(in_hugepages(pair))));
     return {};
   }
   PORTCULLIS_TRY(const auto table, classifier::compile(world.rules));

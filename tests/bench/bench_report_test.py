@@ -58,6 +58,22 @@ def page_of(run):
     return bench_report.page(run, "benchmarks", bench_report.plots(run["rows"]))
 
 
+def loaded(mpps, lost, *percentiles):
+    names = ("p50 us", "p90 us", "p99 us", "p99.9 us", "max us")
+    return {"name": "of NDR", "Mpps": mpps, "lost %": lost} | dict(zip(names, percentiles))
+
+
+PACED_GRIDS = [
+    {"name": "latency, 10k flows, 64 B: portcullis",
+     "rows": [loaded(1.0, 0, 2.0, 2.5, 4.0, 20.0, 110.0),
+              loaded(8.0, 0, 3.0, 4.0, 9.0, 40.0, 150.0),
+              loaded(10.0, 1.5, 80.0, 90.0, 95.0, 99.0, 150.0)]},
+    {"name": "latency, 10k flows, 64 B: mac loop",
+     "rows": [loaded(2.0, 0, 1.0, 1.2, 2.0, 9.0, 30.0)]},
+    {"name": "latency, 10k flows, 1518 B: portcullis",
+     "rows": [loaded(1.0, 0, 2.0, 2.5, 4.0, 20.0, 110.0)]},
+]
+
 THROUGHPUT_RUN = {
     "machine": "A Processor; load average 0.10 0.20 0.30 1/99 7; pinned to core 1",
     "mode": "quick", "seed": 1, "notes": [],
@@ -111,6 +127,42 @@ class Throughput(unittest.TestCase):
         _, _, svg = bench_report.throughput_plots(THROUGHPUT_RUN)[0]
         line = next(iter(xml.etree.ElementTree.fromstring(svg).iter(SVG + "polyline")))
         self.assertEqual(len(line.get("points").split()), 2)
+
+
+class Paced(unittest.TestCase):
+    RUN = THROUGHPUT_RUN | {"grids": THROUGHPUT_RUN["grids"] + PACED_GRIDS}
+
+    def svg(self, name):
+        found = [svg for other, _, svg in bench_report.throughput_plots(self.RUN) if other == name]
+        return xml.etree.ElementTree.fromstring(found[0])
+
+    def test_draws_latency_of_the_shortest_frames_and_loss_once(self):
+        names = [name for name, _, _ in bench_report.throughput_plots(self.RUN)]
+        self.assertEqual([name for name in names if name.startswith(("latency", "loss"))],
+                         ["latency-10k-flows", "loss-load"])
+
+    def test_has_a_panel_for_each_forwarder_and_a_line_for_each_percentile(self):
+        svg = self.svg("latency-10k-flows")
+        self.assertEqual(len(list(svg.iter(SVG + "polyline"))) -
+                         len(svg.findall(f"{SVG}polyline[@class='leader']")), 2 * 5)
+        texts = [text.text for text in svg.iter(SVG + "text")]
+        for label in ("Portcullis", "MAC loop", "p50", "p99.9", "max"):
+            self.assertIn(label, texts)
+
+    def test_tells_no_loss_from_a_little(self):
+        texts = [text.text for text in self.svg("loss-load").iter(SVG + "text")]
+        self.assertIn("none", texts)
+        line = next(line for line in self.svg("loss-load").iter(SVG + "polyline")
+                    if line.get("class") == "line ours")
+        heights = [point.split(",")[1] for point in line.get("points").split()]
+        self.assertEqual(heights[0], heights[1])
+        self.assertLess(float(heights[2]), float(heights[1]))
+
+    def test_the_page_has_the_tables(self):
+        drawn = bench_report.throughput_plots(self.RUN)
+        page = bench_report.throughput_page(self.RUN, "throughput", drawn)
+        self.assertIn("## latency, 10k flows, 1518 B: portcullis", page)
+        self.assertIn("(throughput/loss-load.svg)", page)
 
 
 class Plots(unittest.TestCase):

@@ -10,7 +10,9 @@
 
 #include <gtest/gtest.h>
 
+#include "bench/throughput/attack.h"
 #include "bench/throughput/child.h"
+#include "bench/throughput/drive.h"
 #include "bench/throughput/traffic.h"
 #include "classifier/compile.h"
 #include "dataplane/counters.h"
@@ -111,6 +113,80 @@ TEST_F(TrafficOfAWorld, IsAsLongAsAskedWithChecksumsThatHold) {
     sum = dataplane::checksum_add(sum, ip.subspan(20));
     EXPECT_EQ(dataplane::checksum_finish(sum), 0);
   }
+}
+
+class AttackOnAWorld : public TrafficOfAWorld {
+ protected:
+  /// How many of the first `count` packets of a kind come to an action.
+  std::size_t outcomes(Attack::Kind kind, std::size_t count, Outcome::Action action) {
+    dataplane::Pipeline pipeline({.conntrack = {}, .ports = 2});
+    std::vector<std::uint64_t> hits(generation_.rule_ids);
+    std::size_t found = 0;
+    for (std::size_t number = 0; number < count; ++number) {
+      // Every way of lying, and not ten thousand times the first one.
+      const std::size_t length = attack_.write(kind, number * 2'501, bytes_);
+      EXPECT_LE(length, 64U);
+      const dataplane::Frame one{.data = bytes_.data(),
+                                 .length = static_cast<std::uint32_t>(length)};
+      Outcome outcome;
+      pipeline.process(generation_, 1, std::span(&one, 1), std::span(&outcome, 1), hits);
+      found += outcome.action == action ? 1 : 0;
+      reasons_.insert(outcome.reason);
+    }
+    return found;
+  }
+
+  const Traffic tcp4_ = Traffic(world_, *generation_.table, Kind::tcp4);
+  const Attack attack_ = Attack(world_, *generation_.table, tcp4_);
+  std::set<dataplane::DropReason> reasons_;
+};
+
+TEST_F(AttackOnAWorld, LetsNothingMalformedPass) {
+  EXPECT_EQ(outcomes(Attack::Kind::malformed, 64, Outcome::Action::drop), 64U);
+  EXPECT_EQ(
+      reasons_,
+      (std::set{dataplane::DropReason::invalid_header, dataplane::DropReason::invalid_source}));
+}
+
+TEST_F(AttackOnAWorld, ScansWhatPoliciesDeny) {
+  EXPECT_EQ(outcomes(Attack::Kind::scan, 200, Outcome::Action::drop), 200U);
+  EXPECT_EQ(reasons_.count(dataplane::DropReason::policy_denied), 1U);
+  EXPECT_EQ(reasons_.count(dataplane::DropReason::invalid_header), 0U);
+}
+
+TEST_F(AttackOnAWorld, SendsFragmentsThatOverlapAndSomeThatWaitInVain) {
+  dataplane::Pipeline pipeline({.conntrack = {}, .ports = 2});
+  std::vector<std::uint64_t> hits(generation_.rule_ids);
+  std::vector<Outcome> outcomes(4);
+  for (std::size_t number = 0; number < 4; ++number) {
+    const std::size_t length = attack_.write(Attack::Kind::fragments, number, bytes_);
+    const dataplane::Frame one{.data = bytes_.data(), .length = static_cast<std::uint32_t>(length)};
+    pipeline.process(generation_, 1, std::span(&one, 1), std::span(&outcomes[number], 1), hits);
+  }
+  EXPECT_EQ(outcomes[0].action, Outcome::Action::forward);
+  EXPECT_EQ(outcomes[1].reason, dataplane::DropReason::fragment_overlap);
+  EXPECT_EQ(outcomes[2].action, Outcome::Action::drop);
+  EXPECT_EQ(outcomes[3].action, Outcome::Action::hold);
+}
+
+TEST_F(TrafficOfAWorld, IsNotedAsLostWhereADriveDoesNotForwardIt) {
+  const Traffic tcp4(world_, *generation_.table, Kind::tcp4);
+  const Attack attack(world_, *generation_.table, tcp4);
+  Drive drive(generation_, tcp4, kFlows, &attack);
+  for (const Step step : {Step::open, Step::accept, Step::data}) {
+    drive.run(of_every_flow(kFlows, step), 64);
+  }
+  EXPECT_TRUE(drive.expect_forwarded());
+  const auto flow = static_cast<std::uint32_t>(kFlows);
+  drive.run(std::vector<Turn>{{.flow = 0, .attack = Attack::Kind::scan},
+                              {.flow = 0, .attack = Attack::Kind::malformed},
+                              {.flow = 0, .attack = Attack::Kind::fragments},
+                              {.flow = flow, .step = Step::data},
+                              {.flow = 1, .step = Step::data_reply}},
+            64);
+  EXPECT_EQ(drive.attack_passed(), 1U);  // The first fragment.
+  EXPECT_EQ(drive.good_lost(), 1U);      // Of a connection that nobody opened.
+  EXPECT_FALSE(drive.expect_forwarded());
 }
 
 TEST(Imix, IsSevenFourOne) {
