@@ -5,11 +5,6 @@
 #include <bit>
 
 namespace portcullis::classifier {
-namespace {
-
-constexpr std::uint32_t kNoLine = 0xffff'fffeU;
-
-}  // namespace
 
 void RowDrafts::clear() {
   drafts_.clear();
@@ -63,19 +58,16 @@ void RowFolder::fold(const Ground& ground, const ClassRoles& source, RowDrafts& 
   const auto& [sides, classes, transit_denied] = ground;
   const PermitSide& egress = sides.of(Direction::egress);
   const PermitSide& ingress = sides.of(Direction::ingress);
-  egress_line_.resize(classes.classes.size(), kNoLine);
-  ingress_line_.resize(classes.classes.size(), kNoLine);
+  lines_.resize(classes.classes.size());
   deviating_.clear();
   for (const Deviation& deviation : egress.deviations[source.egress_row]) {
     for (const std::uint32_t destination : list_at(egress.classes_of_column, deviation.at)) {
-      deviate(destination);
-      egress_line_[destination] = deviation.line;
+      deviate(destination).egress = deviation.line;
     }
   }
   for (const Deviation& deviation : list_at(ingress.by_column, source.ingress_column)) {
     for (const std::uint32_t destination : list_at(ingress.classes_of_row, deviation.at)) {
-      deviate(destination);
-      ingress_line_[destination] = deviation.line;
+      deviate(destination).ingress = deviation.line;
     }
   }
   sort_deviating();
@@ -83,8 +75,7 @@ void RowFolder::fold(const Ground& ground, const ClassRoles& source, RowDrafts& 
   for (const std::uint32_t destination : deviating_) {
     const std::uint32_t ingress_row = classes.classes[destination].ingress_row;
     const std::uint32_t usual_in = ingress.defaults[ingress_row];
-    const std::uint32_t out = std::exchange(egress_line_[destination], kNoLine);
-    const std::uint32_t in = std::exchange(ingress_line_[destination], kNoLine);
+    const auto [out, in] = std::exchange(lines_[destination], {});
     const std::uint32_t line =
         drafts.line_of_both(out == kNoLine ? usual_out : out, in == kNoLine ? usual_in : in);
     std::uint32_t usual = kLineNothing;
@@ -100,10 +91,12 @@ void RowFolder::fold(const Ground& ground, const ClassRoles& source, RowDrafts& 
   drafts.ends_.push_back(drafts.drafts_.size());
 }
 
-void RowFolder::deviate(std::uint32_t destination) {
-  if (egress_line_[destination] == kNoLine && ingress_line_[destination] == kNoLine) {
+RowFolder::Lines& RowFolder::deviate(std::uint32_t destination) {
+  Lines& lines = lines_[destination];
+  if (lines.egress == kNoLine && lines.ingress == kNoLine) {
     deviating_.push_back(destination);
   }
+  return lines;
 }
 
 /// By way of a bit for each class, where they are many.
@@ -114,7 +107,7 @@ void RowFolder::sort_deviating() {
     return;
   }
   constexpr std::size_t kWordBits = 64;
-  deviating_bits_.resize(egress_line_.size() / kWordBits + 1);
+  deviating_bits_.resize(lines_.size() / kWordBits + 1);
   for (const std::uint32_t destination : deviating_) {
     deviating_bits_[destination / kWordBits] |= std::uint64_t{1} << destination % kWordBits;
   }

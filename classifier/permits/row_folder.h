@@ -65,12 +65,18 @@ class RowFolder {
   void fold(const Ground& ground, const ClassRoles& source, RowDrafts& drafts);
 
  private:
-  void deviate(std::uint32_t destination);
+  static constexpr std::uint32_t kNoLine = 0xffff'fffeU;
+  /// Beside each other: they are looked at together, anywhere in memory.
+  struct Lines {
+    std::uint32_t egress = kNoLine;
+    std::uint32_t ingress = kNoLine;
+  };
+
+  Lines& deviate(std::uint32_t destination);
   void sort_deviating();
 
   // Room for one row.
-  std::vector<std::uint32_t> egress_line_;   // By destination, where it deviates.
-  std::vector<std::uint32_t> ingress_line_;  // The same.
+  std::vector<Lines> lines_;  // By destination, where it deviates.
   std::vector<std::uint32_t> deviating_;
   std::vector<std::uint64_t> deviating_bits_;
 };
