@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The verbs that ask the running daemon: commit, status, history, rollback.
+// The verbs that ask the running daemon: commit, plan, status, history, rollback.
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -28,17 +28,30 @@ struct RollbackOptions {
   std::string comment;
 };
 
-int commit(const CommitOptions& options) {
-  const auto manifests = policy::read_manifests(options.paths);
+/// What is there to commit; nothing, and a word about it, where nothing is.
+std::optional<std::vector<policy::Manifest>> manifests_at(const std::vector<std::string>& paths) {
+  auto manifests = policy::read_manifests(paths);
   if (!manifests) {
     fmt::print(stderr, "portcullis: {}\n", to_string(manifests.error()));
-    return kExitTrouble;
+    return std::nullopt;
   }
   if (manifests->empty()) {
     fmt::print(stderr, "portcullis: no *.yaml, *.yml or *.json file there: nothing to commit\n");
-    return kExitTrouble;
+    return std::nullopt;
   }
-  return tell(control::ask_commit(target_of(options.daemon), *manifests, options.comment));
+  return *std::move(manifests);
+}
+
+int commit(const CommitOptions& options) {
+  const auto manifests = manifests_at(options.paths);
+  return manifests
+             ? tell(control::ask_commit(target_of(options.daemon), *manifests, options.comment))
+             : kExitTrouble;
+}
+
+int plan(const CommitOptions& options) {
+  const auto manifests = manifests_at(options.paths);
+  return manifests ? tell(control::ask_plan(target_of(options.daemon), *manifests)) : kExitTrouble;
 }
 
 constexpr const char* kCommitExamples =
@@ -60,6 +73,26 @@ void add_commit(CLI::App& program, int& exit_code) {
   add_daemon_options(*verb, options->daemon);
   verb->footer(kCommitExamples);
   verb->callback([options, &exit_code] { exit_code = commit(*options); });
+}
+
+constexpr const char* kPlanExamples =
+    R"(Compiles the manifests as a commit would, and says what it would do: to the table, and to the
+flows that are tracked now, with examples of those that it would end. Nothing changes.
+Exit codes: 0 nothing would change, 1 something would, 2 trouble.
+
+Examples:
+  portcullis plan cluster/ policies/
+  portcullis plan cluster/ policies/ -o json | jq .flows.denied)";
+
+void add_plan(CLI::App& program, int& exit_code) {
+  auto options = std::make_shared<CommitOptions>();
+  CLI::App* verb = program.add_subcommand("plan", "What a commit of these manifests would do");
+  verb->add_option("paths", options->paths, "Files, directories, or - for standard input")
+      ->required()
+      ->type_name("PATH");
+  add_daemon_options(*verb, options->daemon);
+  verb->footer(kPlanExamples);
+  verb->callback([options, &exit_code] { exit_code = plan(*options); });
 }
 
 void add_rollback(CLI::App& program, int& exit_code) {
@@ -120,6 +153,7 @@ int tell(const control::Told& told) {
 
 void add_daemon_verbs(CLI::App& program, int& exit_code) {
   add_commit(program, exit_code);
+  add_plan(program, exit_code);
   add_plain(program,
             "status",
             "What the daemon enforces, and how it is doing",

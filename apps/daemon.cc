@@ -42,7 +42,7 @@ class DataplanePublisher : public control::Publisher {
  public:
   explicit DataplanePublisher(const config::Config& config) : config_(config) {}
 
-  Result<control::Publication> publish(std::unique_ptr<const classifier::Table> table,
+  Result<control::Publication> publish(std::shared_ptr<const classifier::Table> table,
                                        std::size_t rule_ids) override {
     if (!dataplane_) {
       PORTCULLIS_TRY(dataplane_, dataplane::Dataplane::start(config_, std::move(table), rule_ids));

@@ -68,6 +68,14 @@ json params_of(const FlowWords& words) {
   return params;
 }
 
+json manifests_param(std::span<const policy::Manifest> manifests) {
+  json list = json::array();
+  for (const policy::Manifest& one : manifests) {
+    list.push_back({{"name", one.name}, {"text", one.text}});
+  }
+  return list;
+}
+
 /// Warnings of a result as lines for standard error.
 std::string warning_lines(const json& result) {
   std::string lines;
@@ -97,12 +105,23 @@ Told ask_flows(const Target& target,
 Told ask_commit(const Target& target,
                 std::span<const policy::Manifest> manifests,
                 const std::string& comment) {
-  json list = json::array();
-  for (const policy::Manifest& one : manifests) {
-    list.push_back({{"name", one.name}, {"text", one.text}});
-  }
-  return ask(
-      target, "commit", {{"manifests", std::move(list)}, {"comment", comment}}, render_commit);
+  return ask(target,
+             "commit",
+             {{"manifests", manifests_param(manifests)}, {"comment", comment}},
+             render_commit);
+}
+
+Told ask_plan(const Target& target, std::span<const policy::Manifest> manifests) {
+  bool changes = false;
+  Target asked = target;
+  asked.json = false;
+  Told told =
+      ask(asked, "plan", {{"manifests", manifests_param(manifests)}}, [&](const json& result) {
+        changes = result.value("changed", false);
+        return target.json ? dump(result) : render_plan(result);
+      });
+  told.exit_code = told.exit_code == 0 && changes ? 1 : told.exit_code;
+  return told;
 }
 
 Told ask_status(const Target& target) {

@@ -30,6 +30,8 @@ struct Told {
 Told ask_commit(const Target& target,
                 std::span<const policy::Manifest> manifests,
                 const std::string& comment);
+/// Exit code 1: enforcing them would change something.
+Told ask_plan(const Target& target, std::span<const policy::Manifest> manifests);
 Told ask_status(const Target& target);
 Told ask_history(const Target& target);
 Told ask_rollback(const Target& target,

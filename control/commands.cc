@@ -24,8 +24,42 @@ using nlohmann::json;
 constexpr std::size_t kInlineBytesMax = std::size_t{64} << 10U;
 constexpr std::size_t kCommentBytesMax = 1024;
 constexpr std::string_view kMethods =
-    "hello, commit, status, history, rollback, explain, conntrack.list, conntrack.stats and "
+    "hello, commit, plan, status, history, rollback, explain, conntrack.list, conntrack.stats and "
     "conntrack.flush";
+
+/// Flows that a plan names.
+constexpr std::size_t kFlowsShown = 100;
+
+using FlowAnswers = Result<std::vector<dataplane::FlowAnswer>>;
+
+dataplane::FlowRequest flows_denied_by(std::shared_ptr<const classifier::Table> table,
+                                       std::size_t records_max = 0) {
+  return {.action = records_max == 0 ? dataplane::FlowRequest::Action::count
+                                     : dataplane::FlowRequest::Action::list,
+          .filter = {.denied_by = std::move(table)},
+          .records_max = records_max};
+}
+
+/// Null where a worker has not answered.
+json count_json(const FlowAnswers& answers) {
+  return answers ? json(flows_matched(*answers)) : json();
+}
+
+std::uint64_t flows_revoked(const Reconcile& reconcile) {
+  std::uint64_t flows = 0;
+  for (const dataplane::WorkerStatus& worker : reconcile.dataplane().workers) {
+    flows += worker.flows_revoked;
+  }
+  return flows;
+}
+
+tl::unexpected<RpcError> rejected(const Rejection& rejection) {
+  const auto& diagnostics = rejection.diagnostics;
+  return refuse(RpcCode::rejected,
+                rejection.message,
+                {{"diagnostics", to_json(std::span(diagnostics))},
+                 {"diagnostics_total", diagnostics.size()}});
+}
 
 tl::expected<std::vector<policy::Manifest>, RpcError> manifests_of(json& params) {
   const auto list = params.find("manifests");
@@ -78,6 +112,18 @@ tl::expected<std::string, RpcError> port_text(const json& params) {
 
 }  // namespace
 
+/// One on its way.
+struct Commands::Change {
+  Intent intent;
+  Done done;
+  Prepared prepared;
+  std::shared_ptr<const classifier::Table> table;  // Of what is prepared.
+  FlowAnswers denied;                              // By this table, counted ahead of it.
+  FlowAnswers ended;                               // The same when it ran.
+  std::uint64_t revoked = 0;                       // By packets, ahead of it.
+  json result;
+};
+
 Commands::Commands(Lane& lane, Reconcile& reconcile, Daemon daemon)
     : lane_(lane), reconcile_(reconcile), daemon_(std::move(daemon)) {}
 
@@ -126,6 +172,9 @@ void Commands::dispatch(const Caller& caller, Request request, const Done& done)
   if (method == "commit") {
     return commit_request(caller, params, done);
   }
+  if (method == "plan") {
+    return plan_request(params, done);
+  }
   if (method == "rollback") {
     return rollback_request(caller, params, done);
   }
@@ -169,6 +218,43 @@ void Commands::commit_request(const Caller& caller, json& params, const Done& do
   commit(*std::move(manifests), *std::move(intent), done);
 }
 
+void Commands::plan_request(json& params, const Done& done) {
+  if (const auto known = only(params, {"manifests"}); !known) {
+    return done(tl::unexpected(known.error()));
+  }
+  auto manifests = manifests_of(params);
+  if (!manifests) {
+    return done(tl::unexpected(std::move(manifests).error()));
+  }
+  struct Plan {
+    Prepared prepared;
+    FlowAnswers denied;
+  };
+  auto plan = std::make_shared<Plan>();
+  const auto compile = [this, plan, manifests = *std::move(manifests)] {
+    plan->prepared = reconcile_.prepare(manifests);
+    if (plan->prepared) {
+      plan->denied = reconcile_.flows(flows_denied_by(plan->prepared->table, kFlowsShown));
+    }
+  };
+  lane_.run(compile, [this, plan, done] {
+    if (!plan->prepared) {
+      return done(rejected(plan->prepared.error()));
+    }
+    const Candidate& candidate = *plan->prepared;
+    const bool changes = !reconcile_.enforces(candidate);
+    json result =
+        changes ? to_json(reconcile_.planned(candidate, {})) : to_json(reconcile_.history().back());
+    result["changed"] = changes;
+    result["warnings"] = to_json(std::span(candidate.warnings));
+    result["flows"] = {
+        {"denied", count_json(plan->denied)},
+        {"examples",
+         plan->denied ? flows_json(*plan->denied, kFlowsShown, reconcile_) : json::array()}};
+    done(std::move(result));
+  });
+}
+
 void Commands::rollback_request(const Caller& caller, const json& params, const Done& done) {
   if (const auto known = only(params, {"revision", "comment"}); !known) {
     return done(tl::unexpected(known.error()));
@@ -192,8 +278,7 @@ void Commands::flows_request(const Caller& caller, const Request& request, const
   if (!question) {
     return done(tl::unexpected(std::move(question).error()));
   }
-  using Answers = Result<std::vector<dataplane::FlowAnswer>>;
-  auto answers = std::make_shared<Answers>();
+  auto answers = std::make_shared<FlowAnswers>();
   const auto ask = [this, answers, wanted = question->request] {
     *answers = reconcile_.flows(wanted);
   };
@@ -227,46 +312,79 @@ void Commands::rollback(std::optional<std::uint64_t> number, Intent intent, Done
 }
 
 void Commands::change(std::function<Prepared()> compile, Intent intent, Done done) {
-  auto prepared = std::make_shared<Prepared>();
-  lane_.run([prepared, compile = std::move(compile)] { *prepared = compile(); },
-            [this, prepared, intent = std::move(intent), done = std::move(done)] {
-              done(enforce(std::move(*prepared), intent));
-            });
+  auto change = std::make_shared<Change>();
+  change->intent = std::move(intent);
+  change->done = std::move(done);
+  const auto prepare = [this, change, compile = std::move(compile)] {
+    change->prepared = compile();
+    if (change->prepared) {
+      change->table = change->prepared->table;
+      change->denied = reconcile_.flows(flows_denied_by(change->table));
+    }
+  };
+  lane_.run(prepare, [this, change] { enforce(change); });
 }
 
-Answer Commands::enforce(Prepared prepared, Intent intent) {
-  const auto refused = [&](RpcCode code, const std::string& message, json details) {
+void Commands::enforce(const std::shared_ptr<Change>& change) {
+  const Intent& intent = change->intent;
+  const auto refused = [&](tl::unexpected<RpcError> error) {
+    const std::string& message = error.value().message;
     log::error("control: change by {} refused: {}", intent.who, message);
     reconcile_.record_refusal(
         {.time = std::chrono::system_clock::now(), .who = intent.who, .message = message});
-    return Answer(refuse(code, message, std::move(details)));
+    change->done(std::move(error));
   };
-  if (!prepared) {
-    const auto& diagnostics = prepared.error().diagnostics;
-    return refused(RpcCode::rejected,
-                   prepared.error().message,
-                   {{"diagnostics", to_json(std::span(diagnostics))},
-                    {"diagnostics_total", diagnostics.size()}});
+  if (!change->prepared) {
+    return refused(rejected(change->prepared.error()));
   }
-  const std::vector<policy::Diagnostic> warnings = std::move(prepared->warnings);
-  const auto applied = reconcile_.apply(*std::move(prepared), intent);
+  const std::vector<policy::Diagnostic> warnings = std::move(change->prepared->warnings);
+  change->revoked = flows_revoked(reconcile_);
+  const auto applied = reconcile_.apply(*std::move(change->prepared), intent);
   if (!applied) {
-    return refused(RpcCode::not_published, to_string(applied.error()), {});
+    return refused(refuse(RpcCode::not_published, to_string(applied.error())));
   }
-  const Revision& revision = applied->revision;
-  if (applied->changed) {
-    log::info("control: revision {} by {}: {} policies, {} pods, {} rules, table of {} bytes",
-              revision.number,
-              intent.who,
-              revision.counts.policies,
-              revision.counts.pods,
-              revision.counts.rules,
-              revision.table.total);
-  }
-  json result = to_json(revision);
+  json& result = change->result;
+  result = to_json(applied->revision);
   result["changed"] = applied->changed;
   result["warnings"] = to_json(std::span(warnings));
-  return result;
+  result["flows"] = {{"denied", count_json(change->denied)}, {"ended", 0}};
+  if (applied->changed) {
+    return end_denied(change, applied->epoch);
+  }
+  change->done(std::move(result));
+}
+
+/// By their next packet they would end, too; but some have none for hours, and who asked wants to
+/// know how many they are.
+void Commands::end_denied(const std::shared_ptr<Change>& change, std::uint64_t epoch) {
+  const auto answer = [this, change] {
+    json& result = change->result;
+    json& ended = result["flows"]["ended"];
+    ended = count_json(change->ended);
+    if (change->ended) {
+      ended = flows_matched(*change->ended) + flows_revoked(reconcile_) - change->revoked;
+    }
+    const json& counts = result["counts"];
+    log::info(
+        "control: revision {} by {}: {} policies, {} pods, {} rules, table of {} bytes, {} "
+        "flows ended",
+        result["revision"].dump(),
+        change->intent.who,
+        counts["policies"].dump(),
+        counts["pods"].dump(),
+        counts["rules"].dump(),
+        change->table->sizes().total,
+        ended.dump());
+    change->done(std::move(result));
+  };
+  if (daemon_.config.conntrack.established == config::Conntrack::Established::keep) {
+    return answer();
+  }
+  // What a later table has judged meanwhile is that one's.
+  dataplane::FlowRequest request = flows_denied_by(change->table);
+  request.action = dataplane::FlowRequest::Action::flush;
+  request.filter.judged_before = epoch;
+  lane_.run([this, change, request] { change->ended = reconcile_.flows(request); }, answer);
 }
 
 Answer Commands::explain(const json& params) const {

@@ -34,6 +34,8 @@ class Commands {
   void rollback(std::optional<std::uint64_t> number, Intent intent, Done done);
 
  private:
+  struct Change;
+
   void dispatch(const Caller& caller, Request request, const Done& done);
   /// `compile` runs on the lane.
   void change(std::function<Prepared()> compile, Intent intent, Done done);
@@ -41,10 +43,14 @@ class Commands {
   [[nodiscard]] Answer hello(const nlohmann::json& params) const;
   [[nodiscard]] Answer explain(const nlohmann::json& params) const;
   void commit_request(const Caller& caller, nlohmann::json& params, const Done& done);
+  /// As a commit, but nothing is enforced.
+  void plan_request(nlohmann::json& params, const Done& done);
   void rollback_request(const Caller& caller, const nlohmann::json& params, const Done& done);
   /// Asks the workers about their flows, on the lane.
   void flows_request(const Caller& caller, const Request& request, const Done& done);
-  [[nodiscard]] Answer enforce(Prepared prepared, Intent intent);
+  /// Publishes what was compiled; then ends the flows that it denies, on the lane, and answers.
+  void enforce(const std::shared_ptr<Change>& change);
+  void end_denied(const std::shared_ptr<Change>& change, std::uint64_t epoch);
 
   Lane& lane_;
   Reconcile& reconcile_;

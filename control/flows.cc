@@ -214,17 +214,7 @@ json flow_json(const FlowRecord& flow, std::uint32_t cpu, RuleNames& names) {
 json list_json(const FlowQuestion& question,
                std::span<const FlowAnswer> answers,
                const Reconcile& reconcile) {
-  RuleNames names(reconcile);
-  json flows = json::array();
-  for (const FlowAnswer& answer : answers) {
-    for (const FlowRecord& flow : answer.records) {
-      // Each worker has kept as many as are wanted of all together.
-      if (flows.size() < question.request.records_max) {
-        flows.push_back(flow_json(flow, answer.cpu, names));
-      }
-    }
-  }
-  return {{"flows", std::move(flows)},
+  return {{"flows", flows_json(answers, question.request.records_max, reconcile)},
           {"matched", flows_matched(answers)},
           {"warnings", question.warnings}};
 }
@@ -250,6 +240,7 @@ json stats_of(const dataplane::WorkerStatus& worker,
           {"expired", worker.flows_expired},
           {"evicted", worker.flows_evicted},
           {"revalidated", worker.revalidated},
+          {"revoked", worker.flows_revoked},
           {"protocols", counts_json(counts)}};
 }
 
@@ -272,6 +263,7 @@ json stats_json(std::span<const FlowAnswer> answers,
     total.flows_expired += worker.flows_expired;
     total.flows_evicted += worker.flows_evicted;
     total.revalidated += worker.revalidated;
+    total.flows_revoked += worker.flows_revoked;
     for (std::size_t protocol = 0; protocol < total_counts.size(); ++protocol) {
       for (std::size_t state = 0; state < dataplane::kFlowStates; ++state) {
         total_counts.at(protocol).at(state) += answers[i].counts.at(protocol).at(state);
@@ -331,6 +323,22 @@ json flow_result(const FlowQuestion& question,
     default:
       return list_json(question, answers, reconcile);
   }
+}
+
+json flows_json(std::span<const FlowAnswer> answers,
+                std::size_t limit,
+                const Reconcile& reconcile) {
+  RuleNames names(reconcile);
+  json flows = json::array();
+  for (const FlowAnswer& answer : answers) {
+    for (const FlowRecord& flow : answer.records) {
+      // Each worker has kept as many as are wanted of all together.
+      if (flows.size() < limit) {
+        flows.push_back(flow_json(flow, answer.cpu, names));
+      }
+    }
+  }
+  return flows;
 }
 
 std::uint64_t flows_matched(std::span<const FlowAnswer> answers) {

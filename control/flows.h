@@ -36,6 +36,11 @@ nlohmann::json flow_result(const FlowQuestion& question,
                            const Daemon& daemon,
                            const Reconcile& reconcile);
 
+/// Flows as `conntrack.list` tells them, `limit` at most.
+nlohmann::json flows_json(std::span<const dataplane::FlowAnswer> answers,
+                          std::size_t limit,
+                          const Reconcile& reconcile);
+
 /// Of all answers together.
 std::uint64_t flows_matched(std::span<const dataplane::FlowAnswer> answers);
 

@@ -144,9 +144,25 @@ void Reconcile::adopt(const classifier::Table& table, Candidate& candidate) {
               .locator = std::move(candidate.locator)};
 }
 
+bool Reconcile::enforces(const Candidate& candidate) const {
+  return !history_.empty() && history_.back().digest == candidate.digest &&
+         history_.back().table_digest == candidate.table_digest;
+}
+
+Revision Reconcile::planned(const Candidate& candidate, Intent intent) const {
+  return {.number = history_.empty() ? 1 : history_.back().number + 1,
+          .time = std::chrono::system_clock::now(),
+          .intent = std::move(intent),
+          .digest = candidate.digest,
+          .table_digest = candidate.table_digest,
+          .counts = counts_of(*candidate.snapshot, *candidate.lowered),
+          .table = candidate.table->sizes(),
+          .duration = candidate.duration,
+          .snapshot = candidate.snapshot};
+}
+
 Result<Applied> Reconcile::apply(Candidate candidate, Intent intent) {
-  if (!history_.empty() && history_.back().digest == candidate.digest &&
-      history_.back().table_digest == candidate.table_digest) {
+  if (enforces(candidate)) {
     // Equal snapshots lower to equal rules, so the names of the new ones fit the running table.
     candidate.explainer =
         std::make_unique<const observe::Explainer>(enforced(*running_.table, *candidate.lowered));
@@ -155,7 +171,7 @@ Result<Applied> Reconcile::apply(Candidate candidate, Intent intent) {
     return Applied{.revision = history_.back(), .changed = false};
   }
   const classifier::Table& table = *candidate.table;
-  const classifier::TableSizes sizes = table.sizes();
+  Revision revision = planned(candidate, std::move(intent));
   const classifier::RuleSet& rules = candidate.lowered->rules;
   const std::size_t rule_ids =
       classifier::kBuiltinRules + rules.rules.size() + rules.static_rules.size();
@@ -163,16 +179,8 @@ Result<Applied> Reconcile::apply(Candidate candidate, Intent intent) {
                  publisher_.publish(std::move(candidate.table), rule_ids));
   adopt(table, candidate);
   ledger_.replace(std::move(candidate.rule_keys), publication.retired);
-  const std::uint64_t number = history_.empty() ? 1 : history_.back().number + 1;
-  history_.push_back({.number = number,
-                      .time = std::chrono::system_clock::now(),
-                      .intent = std::move(intent),
-                      .digest = std::move(candidate.digest),
-                      .table_digest = std::move(candidate.table_digest),
-                      .counts = counts_of(*running_.snapshot, *running_.lowered),
-                      .table = sizes,
-                      .duration = candidate.duration,
-                      .snapshot = running_.snapshot});
+  revision.time = std::chrono::system_clock::now();
+  history_.push_back(std::move(revision));
   while (history_.size() > options_.history_max) {
     history_.pop_front();
   }

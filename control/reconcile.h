@@ -42,7 +42,7 @@ class Publisher {
   /// Enforces `table` and nothing else from its return on.
   /// Owner: keeps the table until the next successful publish().
   /// Errors: nothing changed.
-  virtual Result<Publication> publish(std::unique_ptr<const classifier::Table> table,
+  virtual Result<Publication> publish(std::shared_ptr<const classifier::Table> table,
                                       std::size_t rule_ids) = 0;
   [[nodiscard]] virtual std::vector<dataplane::RuleHits> rule_hits() const = 0;
   [[nodiscard]] virtual dataplane::DataplaneStatus status() const = 0;
@@ -79,7 +79,7 @@ struct Counts {
 struct Candidate {
   std::shared_ptr<const policy::Snapshot> snapshot;
   std::shared_ptr<const policy::Lowered> lowered;
-  std::unique_ptr<const classifier::Table> table;
+  std::shared_ptr<const classifier::Table> table;
   std::string digest;  // Of the snapshot's content.
   std::string table_digest;
   std::unique_ptr<const observe::Explainer> explainer;  // Of that table.
@@ -132,6 +132,10 @@ class Reconcile {
   /// address has two owners, or the table would be too large.
   [[nodiscard]] Prepared prepare(std::span<const policy::Manifest> manifests) const;
   [[nodiscard]] Prepared prepare(std::shared_ptr<const policy::Snapshot> snapshot) const;
+
+  /// The revision that apply() would make of a candidate that is not enforced already.
+  [[nodiscard]] Revision planned(const Candidate& candidate, Intent intent) const;
+  [[nodiscard]] bool enforces(const Candidate& candidate) const;
 
   /// Enforces. Content that is enforced already makes no revision; only the places in files that
   /// explanations name are brought up to date.

@@ -190,13 +190,28 @@ std::string verdict_text(const json& flow, const char* direction) {
   return rule.is_object() ? rule_name(rule) : "-";
 }
 
+std::string flow_table(const json& flows) {
+  std::vector<Row> rows{{"PROTOCOL", "FLOW", "STATE", "TIMEOUT", "CPU", "EGRESS BY", "INGRESS BY"}};
+  for (const json& flow : flows) {
+    rows.push_back({text(flow, "protocol"),
+                    flow_text(flow),
+                    text(flow, "state"),
+                    text(flow, "timeout_s") + "s",
+                    text(flow, "cpu"),
+                    verdict_text(flow, "egress"),
+                    verdict_text(flow, "ingress")});
+  }
+  return table(rows);
+}
+
 Row stats_row(const std::string& name, const json& stats) {
   return {name,
           fmt::format("{} of {}", text(stats, "flows"), text(stats, "flows_max")),
           text(stats, "created"),
           text(stats, "expired"),
           text(stats, "evicted"),
-          text(stats, "revalidated")};
+          text(stats, "revalidated"),
+          text(stats, "revoked")};
 }
 
 std::string diagnostic_line(const json& found) {
@@ -243,7 +258,37 @@ std::string render_commit(const json& result) {
                      bytes_text(number(sizes, "bytes")),
                      text(sizes, "classes"),
                      number(result, "duration_ms"));
+  const json& flows = part(result, "flows");
+  if (number(flows, "denied") > 0 || number(flows, "ended") > 0) {
+    out += fmt::format("flows: it denied {} of those tracked; {} ended\n",
+                       text(flows, "denied"),
+                       text(flows, "ended"));
+  }
   return out;
+}
+
+std::string render_plan(const json& result) {
+  std::string out = diagnostic_lines(part(result, "warnings"));
+  const std::string revision = text(result, "revision");
+  if (text(result, "changed") == "false") {
+    return out + fmt::format("nothing would change: revision {} enforces this content\n", revision);
+  }
+  out +=
+      fmt::format("it would be revision {}: {}\n", revision, counts_text(part(result, "counts")));
+  const json& sizes = part(result, "table");
+  out += fmt::format("table {}: {}, {} classes, compiled in {:.1f} ms\n",
+                     short_digest(result, "table_digest"),
+                     bytes_text(number(sizes, "bytes")),
+                     text(sizes, "classes"),
+                     number(result, "duration_ms"));
+  const json& flows = part(result, "flows");
+  const std::string denied = text(flows, "denied");
+  if (denied.empty()) {
+    return out + "flows: a worker has not answered how many it would end\n";
+  }
+  out += fmt::format("flows: it would end {} of those tracked\n", denied);
+  const json& examples = part(flows, "examples");
+  return examples.empty() ? out : out + "\n" + flow_table(examples);
 }
 
 std::string render_status(const json& result) {
@@ -316,17 +361,7 @@ std::string render_flows(const json& result) {
   if (flows.empty()) {
     return "no flow matches\n";
   }
-  std::vector<Row> rows{{"PROTOCOL", "FLOW", "STATE", "TIMEOUT", "CPU", "EGRESS BY", "INGRESS BY"}};
-  for (const json& flow : flows) {
-    rows.push_back({text(flow, "protocol"),
-                    flow_text(flow),
-                    text(flow, "state"),
-                    text(flow, "timeout_s") + "s",
-                    text(flow, "cpu"),
-                    verdict_text(flow, "egress"),
-                    verdict_text(flow, "ingress")});
-  }
-  std::string out = table(rows);
+  std::string out = flow_table(flows);
   if (matched != std::to_string(flows.size())) {
     out += fmt::format(
         "{} of {} flows shown; raise --limit, or ask for fewer\n", flows.size(), matched);
@@ -335,7 +370,8 @@ std::string render_flows(const json& result) {
 }
 
 std::string render_flow_stats(const json& result) {
-  std::vector<Row> rows{{"WORKER CPU", "FLOWS", "CREATED", "EXPIRED", "EVICTED", "REVALIDATED"}};
+  std::vector<Row> rows{
+      {"WORKER CPU", "FLOWS", "CREATED", "EXPIRED", "EVICTED", "REVALIDATED", "REVOKED"}};
   for (const json& worker : part(result, "workers")) {
     rows.push_back(stats_row(text(worker, "cpu"), worker));
   }

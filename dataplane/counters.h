@@ -39,6 +39,7 @@ struct alignas(64) Counters {
   Counter replies;        // Forwarded against the direction of their flow, errors included.
   Counter judged;         // Packets whose verdict was looked up for them.
   Counter revalidated;    // Flows judged again because a generation was published.
+  Counter flows_revoked;  // Of these, those that it denied.
   Counter flows;          // Flow table entries now.
   Counter flows_created;  // Since start; so are the next two.
   Counter flows_expired;

@@ -16,7 +16,7 @@ struct Dataplane::State {
   std::uint64_t epoch = 0;
   std::vector<RuleHits> retired;
 
-  std::unique_ptr<const Generation> next(std::unique_ptr<const classifier::Table> table,
+  std::unique_ptr<const Generation> next(std::shared_ptr<const classifier::Table> table,
                                          std::size_t rule_ids) {
     auto generation = std::make_unique<Generation>();
     generation->epoch = ++epoch;
@@ -27,7 +27,7 @@ struct Dataplane::State {
 };
 
 Result<std::unique_ptr<Dataplane>> Dataplane::start(const config::Config& config,
-                                                    std::unique_ptr<const classifier::Table> table,
+                                                    std::shared_ptr<const classifier::Table> table,
                                                     std::size_t rule_ids) {
   auto state = std::make_unique<State>();
   PORTCULLIS_TRY(state->eal, Eal::start(config.eal));
@@ -41,7 +41,7 @@ Dataplane::Dataplane(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Dataplane::~Dataplane() = default;
 
-std::uint64_t Dataplane::publish(std::unique_ptr<const classifier::Table> table,
+std::uint64_t Dataplane::publish(std::shared_ptr<const classifier::Table> table,
                                  std::size_t rule_ids) {
   state_->retired = state_->engine->publish(state_->next(std::move(table), rule_ids));
   return state_->epoch;

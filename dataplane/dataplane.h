@@ -33,6 +33,7 @@ struct WorkerStatus {
   std::uint64_t flows_expired = 0;   // By their timeouts.
   std::uint64_t flows_evicted = 0;   // To make room for others.
   std::uint64_t revalidated = 0;     // Flows judged again after a publication.
+  std::uint64_t flows_revoked = 0;   // Of these, those that ended by it.
   double busy = 0;                   // Share of polls that found packets, since start.
   std::vector<std::uint64_t> drops;  // By DropReason.
 };
@@ -55,7 +56,7 @@ class Dataplane {
   /// Errors: EAL or a port fails (the message names the port and how to mend it); nothing is left
   /// running then.
   static Result<std::unique_ptr<Dataplane>> start(const config::Config& config,
-                                                  std::unique_ptr<const classifier::Table> table,
+                                                  std::shared_ptr<const classifier::Table> table,
                                                   std::size_t rule_ids);
   Dataplane(const Dataplane&) = delete;
   Dataplane& operator=(const Dataplane&) = delete;
@@ -63,7 +64,7 @@ class Dataplane {
   ~Dataplane();
 
   /// Swaps the table. On return every worker runs it and the old one is freed. Returns the epoch.
-  std::uint64_t publish(std::unique_ptr<const classifier::Table> table, std::size_t rule_ids);
+  std::uint64_t publish(std::shared_ptr<const classifier::Table> table, std::size_t rule_ids);
 
   [[nodiscard]] DataplaneStatus status() const;
   /// Of the running table, summed over workers; rule ids without hits are left out.

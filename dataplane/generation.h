@@ -13,7 +13,7 @@ namespace portcullis::dataplane {
 struct Generation {
   /// Grows by one with each publication; a flow judged under another epoch is judged again.
   std::uint64_t epoch = 0;
-  std::unique_ptr<const classifier::Table> table;
+  std::shared_ptr<const classifier::Table> table;  // Shared with questions about flows under it.
   /// Rule ids of the table: built-in ones and rules. Sizes the workers' per-rule counters.
   std::size_t rule_ids = 0;
 };

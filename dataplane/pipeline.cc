@@ -493,6 +493,7 @@ void Pipeline::State::settle_known(const Burst& burst,
     if (!flow.verdict.allowed()) {
       outcome = dropped(packet, DropReason::policy_denied);
       outcome.verdict = flow.verdict;
+      counters.flows_revoked.add();
       conntrack.remove(step.found.index);
       return;
     }

@@ -90,6 +90,7 @@ WorkerStatus status_of(const Worker& worker, std::uint32_t cpu) {
                       .flows_expired = judged.flows_expired.get(),
                       .flows_evicted = judged.flows_evicted.get(),
                       .revalidated = judged.revalidated.get(),
+                      .flows_revoked = judged.flows_revoked.get(),
                       .busy = worker.busy()};
   for (std::size_t i = 0; i < kDropReasons; ++i) {
     status.drops.push_back(judged.drops[i].get() + losses.drops[i].get());

@@ -53,8 +53,9 @@ Result<std::vector<FlowAnswer>> ask_flows(std::span<FlowMailbox* const> workers,
   }
   std::vector<FlowAnswer> answers;
   answers.reserve(queries.size());
-  for (const std::shared_ptr<FlowQuery>& query : queries) {
-    answers.push_back(query->take());
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    answers.push_back(queries[i]->take());
+    workers[i]->clear();  // A table may be asked about, and nobody else need it any more.
   }
   return answers;
 }

@@ -2,9 +2,13 @@
 #include "dataplane/flows/query.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/check.h"
+#include "base/limits.h"
+#include "classifier/lookup.h"
+#include "dataplane/packet/headers.h"
 
 namespace portcullis::dataplane {
 namespace {
@@ -20,11 +24,43 @@ bool is_of(std::uint8_t wanted, std::uint8_t protocol) noexcept {
   return wanted == classifier::kProtocolIcmp ? is_icmp(protocol) : wanted == protocol;
 }
 
+/// Flows of one family whose verdicts are asked for together.
+template <typename Key>
+class Asked {
+ public:
+  /// True when these are as many as settle() takes.
+  bool add(const Key& key, std::uint32_t flow) noexcept {
+    keys_[count_] = key;
+    flows_[count_++] = flow;
+    return count_ == limits::kBurstMax;
+  }
+  /// Puts those that are denied behind the first `kept` of `denied`, and forgets them all; how many
+  /// are there then.
+  std::size_t settle(const classifier::Table& table,
+                     std::span<std::uint32_t> denied,
+                     std::size_t kept) noexcept {
+    std::array<classifier::Verdict, limits::kBurstMax> verdicts;
+    classifier::lookup(table, std::span(keys_).first(count_), std::span(verdicts).first(count_));
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (!verdicts[i].allowed()) {
+        denied[kept++] = flows_[i];
+      }
+    }
+    count_ = 0;
+    return kept;
+  }
+
+ private:
+  std::array<Key, limits::kBurstMax> keys_;
+  std::array<std::uint32_t, limits::kBurstMax> flows_;
+  std::size_t count_ = 0;
+};
+
 }  // namespace
 
 bool matches(const FlowFilter& filter, const FlowEntry& flow) noexcept {
   const FlowTuple& tuple = flow.tuple;
-  if ((filter.state && *filter.state != flow.state) ||
+  if ((filter.state && *filter.state != flow.state) || flow.epoch >= filter.judged_before ||
       (filter.protocol && !is_of(*filter.protocol, tuple.protocol))) {
     return false;
   }
@@ -72,21 +108,54 @@ bool FlowQuery::step(Conntrack& conntrack, std::uint64_t now_ns) noexcept {
   if (cancelled_.load(std::memory_order_relaxed)) {
     return true;
   }
+  std::array<std::uint32_t, kStepMax> chosen;
+  std::size_t count = 0;
   const std::size_t end = std::min(cursor_ + kStepMax, conntrack.capacity());
   for (; cursor_ < end; ++cursor_) {
     const auto index = static_cast<std::uint32_t>(cursor_);
     const FlowEntry& flow = conntrack.entry(index);
     // One that has timed out is over, though nobody has cleared it away yet.
-    if (flow.state == FlowState::none || flow.deadline_ns <= now_ns ||
-        !matches(request_.filter, flow)) {
-      continue;
+    if (flow.state != FlowState::none && flow.deadline_ns > now_ns &&
+        matches(request_.filter, flow)) {
+      chosen[count++] = index;
     }
-    note(flow, now_ns);
+  }
+  if (request_.filter.denied_by != nullptr) {
+    count = keep_denied(conntrack, std::span(chosen).first(count));
+  }
+  for (const std::uint32_t index : std::span(chosen).first(count)) {
+    note(conntrack.entry(index), now_ns);
     if (request_.action == FlowRequest::Action::flush) {
       conntrack.remove(index);
     }
   }
   return cursor_ == conntrack.capacity();
+}
+
+/// Moves those that the table denies to the front; how many they are.
+std::size_t FlowQuery::keep_denied(Conntrack& conntrack,
+                                   std::span<std::uint32_t> chosen) const noexcept {
+  Asked<classifier::Key4> asked4;
+  Asked<classifier::Key6> asked6;
+  std::size_t kept = 0;
+  // What is kept never overtakes what was read.
+  const auto settle = [&](auto& asked) {
+    kept = asked.settle(*request_.filter.denied_by, chosen, kept);
+  };
+  for (const std::uint32_t index : chosen) {
+    const FlowTuple& tuple = conntrack.entry(index).tuple;
+    // As a flow is judged again by its next packet: as its beginning.
+    const std::uint8_t flags =
+        tuple.protocol == classifier::kProtocolTcp ? wire::kTcpSyn : std::uint8_t{0};
+    if (tuple.family == Family::v4 && asked4.add(key4_of(tuple, flags), index)) {
+      settle(asked4);
+    } else if (tuple.family == Family::v6 && asked6.add(key6_of(tuple, flags), index)) {
+      settle(asked6);
+    }
+  }
+  settle(asked4);
+  settle(asked6);
+  return kept;
 }
 
 void FlowQuery::note(const FlowEntry& flow, std::uint64_t now_ns) noexcept {
@@ -104,6 +173,11 @@ void FlowQuery::note(const FlowEntry& flow, std::uint64_t now_ns) noexcept {
 FlowAnswer FlowQuery::take() {
   answer_.records.resize(recorded_);
   return std::move(answer_);
+}
+
+void FlowMailbox::clear() {
+  PORTCULLIS_CHECK(empty());
+  held_ = nullptr;
 }
 
 void FlowMailbox::post(std::shared_ptr<FlowQuery> query) {

@@ -17,13 +17,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "dataplane/conntrack.h"
 #include "dataplane/flows/record.h"
 
 namespace portcullis::dataplane {
 
-/// Cost: no allocation, no lock, no system call.
+/// All of the filter but `denied_by`. Cost: no allocation, no lock, no system call.
 bool matches(const FlowFilter& filter, const FlowEntry& flow) noexcept;
 
 class FlowQuery {
@@ -44,6 +45,8 @@ class FlowQuery {
   [[nodiscard]] FlowAnswer take();
 
  private:
+  [[nodiscard]] std::size_t keep_denied(Conntrack& conntrack,
+                                        std::span<std::uint32_t> chosen) const noexcept;
   void note(const FlowEntry& flow, std::uint64_t now_ns) noexcept;
 
   const FlowRequest request_;
@@ -61,6 +64,8 @@ class FlowMailbox {
   }
   /// REQUIRES: empty(). Thread: the asker.
   void post(std::shared_ptr<FlowQuery> query);
+  /// Frees what was asked last. REQUIRES: empty(). Thread: the asker.
+  void clear();
 
   /// What is asked; null: nothing. Cost: one relaxed load where nothing is. Thread: the worker.
   [[nodiscard]] FlowQuery* asked() const noexcept {

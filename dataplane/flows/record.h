@@ -6,10 +6,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "base/ip.h"
+#include "classifier/table.h"
 #include "classifier/verdict.h"
 #include "dataplane/flow_state.h"
 #include "dataplane/packet/flow_tuple.h"
@@ -24,10 +27,15 @@ struct FlowFilter {
   std::optional<std::uint8_t> protocol;  // kProtocolIcmp stands for ICMP of either family.
   std::optional<std::uint16_t> port;     // Of either end; ICMP has none.
   std::optional<FlowState> state;
+  /// This table denies it; null: whatever a table says.
+  std::shared_ptr<const classifier::Table> denied_by;
+  /// Its verdict is of an earlier epoch than this.
+  std::uint64_t judged_before = std::numeric_limits<std::uint64_t>::max();
 
   /// True where every flow fits.
   [[nodiscard]] bool fits_all() const {
-    return from.empty() && to.empty() && either.empty() && !protocol && !port && !state;
+    return from.empty() && to.empty() && either.empty() && !protocol && !port && !state &&
+           denied_by == nullptr && judged_before == FlowFilter{}.judged_before;
   }
 };
 

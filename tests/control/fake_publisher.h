@@ -17,7 +17,7 @@ namespace portcullis::control {
 
 class FakePublisher : public Publisher {
  public:
-  Result<Publication> publish(std::unique_ptr<const classifier::Table> table,
+  Result<Publication> publish(std::shared_ptr<const classifier::Table> table,
                               std::size_t rule_ids) override {
     if (broken) {
       return fail("the port is on fire");
@@ -57,7 +57,7 @@ class FakePublisher : public Publisher {
 
   static constexpr std::uint64_t kNowNs = 1'000'000'000'000;
   std::unique_ptr<dataplane::Conntrack> flow_table;
-  std::unique_ptr<const classifier::Table> running;
+  std::shared_ptr<const classifier::Table> running;
   std::size_t ids = 0;
   std::uint64_t published = 0;
   std::vector<dataplane::RuleHits> hits;

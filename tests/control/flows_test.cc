@@ -85,6 +85,57 @@ TEST_F(Flows, HaveAnIdentifierWhereTheyAreQueries) {
   EXPECT_FALSE(flow.contains("source_port"));
 }
 
+json to_params(const std::vector<policy::Manifest>& manifests) {
+  json list = json::array();
+  for (const policy::Manifest& one : manifests) {
+    list.push_back({{"name", one.name}, {"text", one.text}});
+  }
+  return {{"manifests", std::move(list)}};
+}
+
+/// What web began is over where port 80 is closed to it, whoever judged it last; the ping and the
+/// flow of addresses that are no pods' go on.
+TEST_F(Flows, AreToldByAPlanAndEndedByACommit) {
+  const json plan = *call("plan", to_params(shop({81})));
+  EXPECT_EQ(plan["changed"], true);
+  EXPECT_EQ(plan["revision"], 2);
+  EXPECT_EQ(plan["flows"]["denied"], 2);
+  ASSERT_EQ(plan["flows"]["examples"].size(), 2U);
+  EXPECT_EQ(plan["flows"]["examples"][0]["ingress"]["policy"], "shop/db");
+  EXPECT_EQ(reconcile_.history().size(), 1U);
+  EXPECT_EQ(publisher_.flow_table->size(), 4U);
+
+  const json done = *call("commit", to_params(shop({81})));
+  EXPECT_EQ(done["revision"], 2);
+  EXPECT_EQ(done["flows"], json({{"denied", 2}, {"ended", 2}}));
+  EXPECT_EQ(publisher_.flow_table->size(), 2U);
+
+  const json again = *call("commit", to_params(shop({81})));
+  EXPECT_EQ(again["changed"], false);
+  EXPECT_EQ(again["flows"], json({{"denied", 0}, {"ended", 0}}));
+  EXPECT_EQ((*call("plan", to_params(shop({81}))))["changed"], false);
+}
+
+TEST_F(Flows, AreToldInWordsByPlanAndCommit) {
+  const Told plan = ask_plan(target(), shop({81}));
+  EXPECT_EQ(plan.exit_code, 1);
+  EXPECT_NE(plan.output.find("it would be revision 2"), std::string::npos) << plan.output;
+  EXPECT_NE(plan.output.find("it would end 2 of those tracked"), std::string::npos) << plan.output;
+  EXPECT_NE(plan.output.find("10.0.0.1:40000"), std::string::npos) << plan.output;
+  const Told done = ask_commit(target(), shop({81}), "");
+  EXPECT_NE(done.output.find("it denied 2 of those tracked; 2 ended"), std::string::npos)
+      << done.output;
+  EXPECT_EQ(ask_plan(target(true), shop({81})).exit_code, 0);
+  EXPECT_EQ(ask_plan(target(), shop({70'000})).exit_code, 2);
+}
+
+TEST_F(Flows, AreUnknownToAPlanWhereAWorkerDoesNotAnswer) {
+  publisher_.broken = true;
+  const json plan = *call("plan", to_params(shop({81})));
+  EXPECT_TRUE(plan["flows"]["denied"].is_null());
+  EXPECT_TRUE(plan["flows"]["examples"].empty());
+}
+
 TEST_F(Flows, AreChosenByTheirEnds) {
   EXPECT_EQ(listed(json::object()), 4U);
   EXPECT_EQ(listed({{"from", "shop/web"}}), 2U);
@@ -146,7 +197,7 @@ TEST_F(Flows, AreCountedByProtocolAndState) {
   EXPECT_EQ(stats["total"]["flows"], 3);
   EXPECT_EQ(stats["total"]["flows_max"], 65'536);
   EXPECT_EQ(stats["total"]["created"], 9);
-  for (const char* name : {"expired", "evicted", "revalidated"}) {
+  for (const char* name : {"expired", "evicted", "revalidated", "revoked"}) {
     EXPECT_EQ(stats["total"][name], 0) << name;
   }
 }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "classifier/compile.h"
 #include "dataplane/conntrack.h"
 #include "dataplane/flows/query.h"
 #include "tests/support/tuple.h"
@@ -211,6 +212,44 @@ TEST(FlowQuery, EndsAtItsNextStepWhenCancelled) {
   EXPECT_EQ(rig.table.size(), 1000U - FlowQuery::kStepMax);
 }
 
+/// Denies flows from ports 1 to 300, of both families.
+std::shared_ptr<const classifier::Table> low_ports_denied() {
+  classifier::RuleSet rules{.default_mode = classifier::DefaultMode::kubernetes};
+  rules.static_rules.push_back({.protocol = classifier::kProtocolTcp,
+                                .src_ports = {1, 300},
+                                .action = classifier::Action::deny});
+  return classifier::compile(rules).value();
+}
+
+TEST(FlowQuery, EndsJustTheFlowsThatATableDenies) {
+  Rig rig(1000);
+  rig.fill(1, 400);
+  for (std::uint16_t port = 201; port <= 500; ++port) {
+    rig.insert(tuple("fd00::1", port, "fd00::2", 80));
+  }
+  const FlowFilter filter{.denied_by = low_ports_denied()};
+  EXPECT_FALSE(filter.fits_all());
+  EXPECT_EQ(sum(rig.ask({.action = Action::count, .filter = filter}).counts), 400U);
+  EXPECT_EQ(rig.table.size(), 700U);
+  const FlowAnswer answer =
+      rig.ask({.action = Action::flush, .filter = filter, .records_max = 1000});
+  ASSERT_EQ(answer.records.size(), 400U);
+  for (const FlowRecord& flow : answer.records) {
+    EXPECT_LE(flow.tuple.src_port, 300U);
+  }
+  EXPECT_EQ(rig.table.size(), 300U);
+  EXPECT_EQ(sum(rig.ask({.action = Action::count, .filter = filter}).counts), 0U);
+}
+
+TEST(FlowQuery, LeavesFlowsToTheTableThatJudgedThemLast) {
+  Rig rig;
+  rig.fill(1, 10);  // Of epoch 7.
+  FlowFilter filter{.denied_by = low_ports_denied(), .judged_before = 7};
+  EXPECT_EQ(sum(rig.ask({.action = Action::flush, .filter = filter}).counts), 0U);
+  filter.judged_before = 8;
+  EXPECT_EQ(sum(rig.ask({.action = Action::flush, .filter = filter}).counts), 10U);
+}
+
 TEST(FlowMailbox, KeepsAQueryWhoseAskerIsGone) {
   FlowMailbox mailbox;
   EXPECT_EQ(mailbox.asked(), nullptr);
@@ -223,6 +262,17 @@ TEST(FlowMailbox, KeepsAQueryWhoseAskerIsGone) {
   mailbox.let_go();
   EXPECT_TRUE(mailbox.empty());
   mailbox.post(std::make_shared<FlowQuery>(FlowRequest{}));
+  EXPECT_TRUE(watched.expired());
+}
+
+TEST(FlowMailbox, KeepsNoTableThatNobodyNeeds) {
+  FlowMailbox mailbox;
+  auto table = low_ports_denied();
+  const std::weak_ptr<const classifier::Table> watched = table;
+  mailbox.post(std::make_shared<FlowQuery>(FlowRequest{.filter = {.denied_by = std::move(table)}}));
+  mailbox.let_go();
+  EXPECT_FALSE(watched.expired());
+  mailbox.clear();
   EXPECT_TRUE(watched.expired());
 }
 
