@@ -22,6 +22,11 @@ struct CommitOptions {
   std::string comment;
 };
 
+struct PlanOptions {
+  DaemonOptions daemon;
+  std::vector<std::string> paths;
+};
+
 struct RollbackOptions {
   DaemonOptions daemon;
   std::optional<std::uint64_t> revision;
@@ -42,6 +47,12 @@ std::optional<std::vector<policy::Manifest>> manifests_at(const std::vector<std:
   return *std::move(manifests);
 }
 
+void add_paths(CLI::App& verb, std::vector<std::string>& paths) {
+  verb.add_option("paths", paths, "Files, directories, or - for standard input")
+      ->required()
+      ->type_name("PATH");
+}
+
 int commit(const CommitOptions& options) {
   const auto manifests = manifests_at(options.paths);
   return manifests
@@ -49,7 +60,7 @@ int commit(const CommitOptions& options) {
              : kExitTrouble;
 }
 
-int plan(const CommitOptions& options) {
+int plan(const PlanOptions& options) {
   const auto manifests = manifests_at(options.paths);
   return manifests ? tell(control::ask_plan(target_of(options.daemon), *manifests)) : kExitTrouble;
 }
@@ -66,9 +77,7 @@ Examples:
 void add_commit(CLI::App& program, int& exit_code) {
   auto options = std::make_shared<CommitOptions>();
   CLI::App* verb = program.add_subcommand("commit", "Compile manifests and enforce them, at once");
-  verb->add_option("paths", options->paths, "Files, directories, or - for standard input")
-      ->required()
-      ->type_name("PATH");
+  add_paths(*verb, options->paths);
   verb->add_option("--comment", options->comment, "Why, for the history")->type_name("TEXT");
   add_daemon_options(*verb, options->daemon);
   verb->footer(kCommitExamples);
@@ -77,7 +86,7 @@ void add_commit(CLI::App& program, int& exit_code) {
 
 constexpr const char* kPlanExamples =
     R"(Compiles the manifests as a commit would, and says what it would do: to the table, and to the
-flows that are tracked now, with examples of those that it would end. Nothing changes.
+flows that are tracked now, with examples of those that it would deny. Nothing changes.
 Exit codes: 0 nothing would change, 1 something would, 2 trouble.
 
 Examples:
@@ -85,11 +94,9 @@ Examples:
   portcullis plan cluster/ policies/ -o json | jq .flows.denied)";
 
 void add_plan(CLI::App& program, int& exit_code) {
-  auto options = std::make_shared<CommitOptions>();
+  auto options = std::make_shared<PlanOptions>();
   CLI::App* verb = program.add_subcommand("plan", "What a commit of these manifests would do");
-  verb->add_option("paths", options->paths, "Files, directories, or - for standard input")
-      ->required()
-      ->type_name("PATH");
+  add_paths(*verb, options->paths);
   add_daemon_options(*verb, options->daemon);
   verb->footer(kPlanExamples);
   verb->callback([options, &exit_code] { exit_code = plan(*options); });

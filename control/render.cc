@@ -190,6 +190,16 @@ std::string verdict_text(const json& flow, const char* direction) {
   return rule.is_object() ? rule_name(rule) : "-";
 }
 
+/// Of a revision, or of one that would be.
+std::string table_line(const json& revision) {
+  const json& sizes = part(revision, "table");
+  return fmt::format("table {}: {}, {} classes, compiled in {:.1f} ms\n",
+                     short_digest(revision, "table_digest"),
+                     bytes_text(number(sizes, "bytes")),
+                     text(sizes, "classes"),
+                     number(revision, "duration_ms"));
+}
+
 std::string flow_table(const json& flows) {
   std::vector<Row> rows{{"PROTOCOL", "FLOW", "STATE", "TIMEOUT", "CPU", "EGRESS BY", "INGRESS BY"}};
   for (const json& flow : flows) {
@@ -252,12 +262,7 @@ std::string render_commit(const json& result) {
                      revision,
                      origin.empty() ? "" : fmt::format(" (the content of {})", origin),
                      counts_text(part(result, "counts")));
-  const json& sizes = part(result, "table");
-  out += fmt::format("table {}: {}, {} classes, compiled in {:.1f} ms\n",
-                     short_digest(result, "table_digest"),
-                     bytes_text(number(sizes, "bytes")),
-                     text(sizes, "classes"),
-                     number(result, "duration_ms"));
+  out += table_line(result);
   const json& flows = part(result, "flows");
   if (number(flows, "denied") > 0 || number(flows, "ended") > 0) {
     out += fmt::format("flows: it denied {} of those tracked; {} ended\n",
@@ -275,18 +280,13 @@ std::string render_plan(const json& result) {
   }
   out +=
       fmt::format("it would be revision {}: {}\n", revision, counts_text(part(result, "counts")));
-  const json& sizes = part(result, "table");
-  out += fmt::format("table {}: {}, {} classes, compiled in {:.1f} ms\n",
-                     short_digest(result, "table_digest"),
-                     bytes_text(number(sizes, "bytes")),
-                     text(sizes, "classes"),
-                     number(result, "duration_ms"));
+  out += table_line(result);
   const json& flows = part(result, "flows");
   const std::string denied = text(flows, "denied");
   if (denied.empty()) {
-    return out + "flows: a worker has not answered how many it would end\n";
+    return out + "flows: a worker has not answered how many it would deny\n";
   }
-  out += fmt::format("flows: it would end {} of those tracked\n", denied);
+  out += fmt::format("flows: it would deny {} of those tracked\n", denied);
   const json& examples = part(flows, "examples");
   return examples.empty() ? out : out + "\n" + flow_table(examples);
 }

@@ -137,7 +137,6 @@ class Conntrack {
   [[nodiscard]] Found try_entry(std::uint32_t index, const Sought& sought) const noexcept;
   [[nodiscard]] Found find_in(const Bucket& bucket, const Sought& sought) const noexcept;
   Found search(const Sought& sought, std::uint64_t now_ns) noexcept;
-  static bool has_room(unsigned free) noexcept;
   [[nodiscard]] Slot free_slot(std::uint64_t hash) noexcept;
   bool evict_from_buckets(std::uint64_t hash, std::uint64_t now_ns) noexcept;
   bool evict_anywhere(std::uint64_t now_ns) noexcept;

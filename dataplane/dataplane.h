@@ -63,7 +63,7 @@ class Dataplane {
   /// Stops workers, ports and EAL.
   ~Dataplane();
 
-  /// Swaps the table. On return every worker runs it and the old one is freed. Returns the epoch.
+  /// Swaps the table. On return every worker runs it and lets the old one go. Returns the epoch.
   std::uint64_t publish(std::shared_ptr<const classifier::Table> table, std::size_t rule_ids);
 
   [[nodiscard]] DataplaneStatus status() const;

@@ -341,13 +341,13 @@ void Pipeline::State::ask(Step& step) {
                                          : questions6.ask(key6_of(tuple, tcp_flags));
 }
 
-/// What a question is about. A known TCP flow is judged as the handshake that began it.
+/// What a question is about.
 Subject Pipeline::State::subject_of(const Step& step, Question question) {
   if (question == Question::packet) {
     return {step.packet.tuple, step.packet.tcp_flags};
   }
   const FlowTuple& tuple = conntrack.entry(step.found.index).tuple;
-  return {tuple, tuple.protocol == classifier::kProtocolTcp ? wire::kTcpSyn : std::uint8_t{0}};
+  return {tuple, first_tcp_flags(tuple)};
 }
 
 Verdict Pipeline::State::answer(const Burst& burst, const Step& step, Question question) {

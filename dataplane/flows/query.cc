@@ -8,7 +8,6 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "classifier/lookup.h"
-#include "dataplane/packet/headers.h"
 
 namespace portcullis::dataplane {
 namespace {
@@ -144,9 +143,7 @@ std::size_t FlowQuery::keep_denied(Conntrack& conntrack,
   };
   for (const std::uint32_t index : chosen) {
     const FlowTuple& tuple = conntrack.entry(index).tuple;
-    // As a flow is judged again by its next packet: as its beginning.
-    const std::uint8_t flags =
-        tuple.protocol == classifier::kProtocolTcp ? wire::kTcpSyn : std::uint8_t{0};
+    const std::uint8_t flags = first_tcp_flags(tuple);
     if (tuple.family == Family::v4 && asked4.add(key4_of(tuple, flags), index)) {
       settle(asked4);
     } else if (tuple.family == Family::v6 && asked6.add(key6_of(tuple, flags), index)) {

@@ -21,6 +21,8 @@ namespace portcullis::dataplane {
 
 /// Which flows are meant: those that fit all of it. An empty part is fitted by any.
 struct FlowFilter {
+  static constexpr std::uint64_t kAnyEpoch = std::numeric_limits<std::uint64_t>::max();
+
   std::vector<Prefix> from;              // One of them holds the end that began the flow,
   std::vector<Prefix> to;                // the other end,
   std::vector<Prefix> either;            // any of the two.
@@ -30,12 +32,12 @@ struct FlowFilter {
   /// This table denies it; null: whatever a table says.
   std::shared_ptr<const classifier::Table> denied_by;
   /// Its verdict is of an earlier epoch than this.
-  std::uint64_t judged_before = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t judged_before = kAnyEpoch;
 
   /// True where every flow fits.
   [[nodiscard]] bool fits_all() const {
     return from.empty() && to.empty() && either.empty() && !protocol && !port && !state &&
-           denied_by == nullptr && judged_before == FlowFilter{}.judged_before;
+           denied_by == nullptr && judged_before == kAnyEpoch;
   }
 };
 

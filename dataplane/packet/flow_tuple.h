@@ -9,6 +9,7 @@
 
 #include "base/ip.h"
 #include "classifier/key.h"
+#include "dataplane/packet/headers.h"
 
 namespace portcullis::dataplane {
 
@@ -83,6 +84,11 @@ constexpr Key with_rest(Key key, const FlowTuple& tuple, std::uint8_t tcp_flags)
   return key;
 }
 }  // namespace flow_tuple_detail
+
+/// What a known flow began with: a TCP connection is judged as its handshake.
+constexpr std::uint8_t first_tcp_flags(const FlowTuple& tuple) {
+  return tuple.protocol == classifier::kProtocolTcp ? wire::kTcpSyn : std::uint8_t{0};
+}
 
 /// What the classifier is asked about a flow, in the flow's own direction. `tcp_flags`: of its
 /// first packet, 0 where it is not TCP.

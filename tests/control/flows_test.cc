@@ -120,13 +120,20 @@ TEST_F(Flows, AreToldInWordsByPlanAndCommit) {
   const Told plan = ask_plan(target(), shop({81}));
   EXPECT_EQ(plan.exit_code, 1);
   EXPECT_NE(plan.output.find("it would be revision 2"), std::string::npos) << plan.output;
-  EXPECT_NE(plan.output.find("it would end 2 of those tracked"), std::string::npos) << plan.output;
+  EXPECT_NE(plan.output.find("it would deny 2 of those tracked"), std::string::npos) << plan.output;
   EXPECT_NE(plan.output.find("10.0.0.1:40000"), std::string::npos) << plan.output;
   const Told done = ask_commit(target(), shop({81}), "");
   EXPECT_NE(done.output.find("it denied 2 of those tracked; 2 ended"), std::string::npos)
       << done.output;
   EXPECT_EQ(ask_plan(target(true), shop({81})).exit_code, 0);
   EXPECT_EQ(ask_plan(target(), shop({70'000})).exit_code, 2);
+}
+
+TEST_F(Flows, LiveOnWhereEstablishedOnesAreKept) {
+  config_.conntrack.established = config::Conntrack::Established::keep;
+  const json done = *call("commit", to_params(shop({81})));
+  EXPECT_EQ(done["flows"], json({{"denied", 2}, {"ended", 0}}));
+  EXPECT_EQ(publisher_.flow_table->size(), 4U);
 }
 
 TEST_F(Flows, AreUnknownToAPlanWhereAWorkerDoesNotAnswer) {

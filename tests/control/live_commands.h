@@ -22,7 +22,8 @@ class LiveCommands : public testing::Test {
       : reconcile_(open_by_default(), publisher_),
         server_({}, [this](LiveServer& live, std::string message, const Server::Reply& reply) {
           if (!commands_) {
-            commands_ = std::make_unique<Commands>(live.lane(), reconcile_, Daemon{});
+            commands_ =
+                std::make_unique<Commands>(live.lane(), reconcile_, Daemon{.config = config_});
           }
           commands_->handle({.uid = 0, .pid = 1}, std::move(message), reply);
         }) {}
@@ -35,6 +36,7 @@ class LiveCommands : public testing::Test {
     return {.socket = server_.socket(), .json = as_json};
   }
 
+  config::Config config_;  // Until the first call.
   FakePublisher publisher_;
   Reconcile reconcile_;
   std::unique_ptr<Commands> commands_;

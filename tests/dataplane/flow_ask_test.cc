@@ -103,6 +103,30 @@ TEST(AskFlows, ListsAndEndsTheFlowsOfWorkersThatGoOn) {
   EXPECT_EQ(gone(first) + gone(second), ended);
 }
 
+TEST(AskFlows, EndsWhatATableDeniesAndLetsTheTableGo) {
+  Driver driver(4096);
+  FlowMailbox* const workers[] = {&driver.pipeline.mailbox()};
+  const std::jthread worker([&](const std::stop_token& stop) { work(driver, stop, 4); });
+  std::uint64_t ended = 0;
+  for (int i = 0; i < 50; ++i) {
+    classifier::RuleSet rules{.default_mode = classifier::DefaultMode::kubernetes};
+    rules.static_rules.push_back({.src_ports = {0, 30'000}, .action = classifier::Action::deny});
+    std::shared_ptr<const classifier::Table> table = classifier::compile(rules).value();
+    const std::weak_ptr<const classifier::Table> watched = table;
+    const auto flush = ask_flows(
+        workers,
+        {.action = Action::flush, .filter = {.denied_by = std::move(table)}, .records_max = 100},
+        kPatience);
+    ASSERT_TRUE(flush) << to_string(flush.error());
+    for (const FlowRecord& flow : flush->front().records) {
+      EXPECT_LE(flow.tuple.src_port, 30'000);
+    }
+    ended += sum(flush->front().counts);
+    EXPECT_TRUE(watched.expired());
+  }
+  EXPECT_GT(ended, 0U);
+}
+
 TEST(AskFlows, GivesUpOnAWorkerThatDoesNotAnswerAndLetsItComeBack) {
   Driver driver(512);
   driver.send(test::udp_frame({"10.0.0.1", "10.0.0.2", 1, 53}));
