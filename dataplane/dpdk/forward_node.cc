@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "dataplane/dpdk/fragmenter.h"
 #include "dataplane/packet/headers.h"
 #include "dataplane/packet/rewrite.h"
 
@@ -51,6 +52,10 @@ IpAddress link_local_of(const MacAddress& mac) {
                     mac[3],
                     mac[4],
                     mac[5]}};
+}
+
+bool fits(const Parcel& parcel, std::uint16_t mtu) {
+  return parcel.bytes.size() <= std::size_t{mtu} + wire::kEthernetBytes;
 }
 
 std::size_t permanent_count(const config::Config& config) {
@@ -146,13 +151,31 @@ void ForwardNode::route(const Parcel& parcel,
     refuse(parcel, {DropReason::no_route, IcmpError::network_unreachable}, now_ns, out);
     return;
   }
-  const std::uint16_t mtu = out.mtu(neighbours_.at(hop).port);
-  if (parcel.bytes.size() > std::size_t{mtu} + wire::kEthernetBytes) {
+  if (!fits(parcel, out.mtu(neighbours_.at(hop).port))) {
+    route_narrow(hop, parcel, now_ns, out);
+    return;
+  }
+  decrement_hop_limit(parcel.bytes, parcel.l3_offset);
+  if (resolved_or_taken(hop, parcel, now_ns, out)) {
+    send_to(hop, parcel, out);
+  }
+}
+
+/// What is larger than its link takes goes in fragments where its sender allows them (RFC 1812,
+/// 4.2.2.7), or not at all.
+void ForwardNode::route_narrow(NeighbourIndex hop,
+                               const Parcel& parcel,
+                               std::uint64_t now_ns,
+                               Transmit& out) noexcept {
+  if (!may_be_fragmented(parcel.bytes, parcel.l3_offset)) {
+    const std::uint16_t mtu = out.mtu(neighbours_.at(hop).port);
     refuse(parcel, {DropReason::packet_too_big, IcmpError::packet_too_big, mtu}, now_ns, out);
     return;
   }
   decrement_hop_limit(parcel.bytes, parcel.l3_offset);
-  deliver(hop, parcel, now_ns, out);
+  if (resolved_or_taken(hop, parcel, now_ns, out)) {
+    send_in_fragments_to(hop, parcel, out);
+  }
 }
 
 NeighbourIndex ForwardNode::next_hop(const IpAddress& destination, std::uint64_t now_ns) noexcept {
@@ -170,26 +193,35 @@ NeighbourIndex ForwardNode::next_hop(const IpAddress& destination, std::uint64_t
   return destination.family == Family::v4 ? gateway_v4_ : gateway_v6_;
 }
 
-void ForwardNode::deliver(NeighbourIndex hop,
-                          const Parcel& parcel,
-                          std::uint64_t now_ns,
-                          Transmit& out) noexcept {
+/// If not, the packet is taken: it waits in one piece until learn() or attend() has it.
+bool ForwardNode::resolved_or_taken(NeighbourIndex hop,
+                                    const Parcel& parcel,
+                                    std::uint64_t now_ns,
+                                    Transmit& out) noexcept {
   if (neighbours_.at(hop).resolved()) {
     neighbours_.use(hop, now_ns);
-    send_to(hop, parcel, out);
-    return;
+    return true;
   }
-  if (!neighbours_.hold(hop, parcel, now_ns)) {
+  if (neighbours_.hold(hop, parcel, now_ns)) {
+    attend(hop, now_ns, out);
+  } else {
     out.drop(parcel.packet, DropReason::neighbour_unresolved);
-    return;
   }
-  attend(hop, now_ns, out);
+  return false;
 }
 
 void ForwardNode::send_to(NeighbourIndex hop, const Parcel& parcel, Transmit& out) noexcept {
   const NeighbourTable::Neighbour& neighbour = neighbours_.at(hop);
   set_macs(parcel.bytes, neighbour.mac, sides_[neighbour.port].mac);
   out.send(neighbour.port, parcel.packet);
+}
+
+void ForwardNode::send_in_fragments_to(NeighbourIndex hop,
+                                       const Parcel& parcel,
+                                       Transmit& out) noexcept {
+  const NeighbourTable::Neighbour& neighbour = neighbours_.at(hop);
+  set_macs(parcel.bytes, neighbour.mac, sides_[neighbour.port].mac);
+  out.send_in_fragments(neighbour.port, parcel.packet);
 }
 
 void ForwardNode::link(const Parcel& parcel, std::uint64_t now_ns, Transmit& out) noexcept {
@@ -247,7 +279,11 @@ void ForwardNode::learn(const NeighbourMessage& message,
   }
   neighbours_.learn(index, *message.mac, now_ns);
   while (const std::optional<Parcel> parcel = neighbours_.take_held(index)) {
-    send_to(index, *parcel, out);
+    if (fits(*parcel, out.mtu(port))) {
+      send_to(index, *parcel, out);
+    } else {
+      send_in_fragments_to(index, *parcel, out);
+    }
   }
 }
 

@@ -52,11 +52,16 @@ class ForwardNode {
              const IpAddress& destination,
              std::uint64_t now_ns,
              Transmit& out) noexcept;
-  void deliver(NeighbourIndex hop,
-               const Parcel& parcel,
-               std::uint64_t now_ns,
-               Transmit& out) noexcept;
+  void route_narrow(NeighbourIndex hop,
+                    const Parcel& parcel,
+                    std::uint64_t now_ns,
+                    Transmit& out) noexcept;
+  [[nodiscard]] bool resolved_or_taken(NeighbourIndex hop,
+                                       const Parcel& parcel,
+                                       std::uint64_t now_ns,
+                                       Transmit& out) noexcept;
   void send_to(NeighbourIndex hop, const Parcel& parcel, Transmit& out) noexcept;
+  void send_in_fragments_to(NeighbourIndex hop, const Parcel& parcel, Transmit& out) noexcept;
 
   [[nodiscard]] bool answers_for(const NeighbourMessage& message, PortIndex port) const noexcept;
   void learn(const NeighbourMessage& message,

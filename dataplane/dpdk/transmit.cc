@@ -7,6 +7,8 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "dataplane/dpdk/fragmenter.h"
+
 namespace portcullis::dataplane {
 
 Transmit::Transmit(std::span<const std::unique_ptr<Port>> ports, const BufferPool& pool)
@@ -22,6 +24,25 @@ Transmit::Transmit(std::span<const std::unique_ptr<Port>> ports, const BufferPoo
 void Transmit::flush_full(PortIndex port) noexcept {
   flush(lanes_[port]);
   std::erase(waiting_, port);
+}
+
+void Transmit::send_in_fragments(PortIndex port, rte_mbuf* packet) noexcept {
+  const FragmentBurst fragments = fragment_ipv4(packet, mtu(port), pool_);
+  if (fragments.count == 0) {
+    drop(packet, fragments.reason);
+    return;
+  }
+  consume(packet);
+  Lane& lane = lanes_[port];
+  static_assert(kFragmentsOfPacketMax <= limits::kBurstMax);
+  if (lane.count + fragments.count > lane.packets.size()) {
+    flush_full(port);
+  }
+  // All in one burst, of which a device takes the front: where any is left, the last one is.
+  lane.continued |= ((std::uint64_t{1} << (fragments.count - 1)) - 1) << lane.count;
+  for (std::size_t i = 0; i < fragments.count; ++i) {
+    send(port, fragments.packets[i]);
+  }
 }
 
 void Transmit::send_copy(PortIndex port, std::span<const std::uint8_t> frame) noexcept {
@@ -62,9 +83,14 @@ void Transmit::flush() noexcept {
 
 void Transmit::flush(Lane& lane) noexcept {
   const std::uint16_t count = std::exchange(lane.count, 0);
+  const std::uint64_t continued = std::exchange(lane.continued, 0);
   const std::uint16_t sent = rte_eth_tx_burst(lane.device, 0, lane.packets.data(), count);
   for (std::uint16_t i = sent; i < count; ++i) {
-    drop(lane.packets[i], DropReason::tx_full);
+    if ((continued >> i & 1U) != 0) {
+      consume(lane.packets[i]);
+    } else {
+      drop(lane.packets[i], DropReason::tx_full);
+    }
   }
 }
 

@@ -40,6 +40,10 @@ class Transmit {
       flush_full(port);
     }
   }
+  /// Takes an untagged packet that is larger than the port's MTU, and sends it in fragments. To the
+  /// counters they are one packet: where one of them is lost, all of it is, once.
+  /// REQUIRES: may_be_fragmented() of its frame, MACs written.
+  void send_in_fragments(PortIndex port, rte_mbuf* packet) noexcept;
   /// Sends a frame of our own making. Out of buffers it is lost, and counted.
   void send_copy(PortIndex port, std::span<const std::uint8_t> frame) noexcept;
   /// Takes the packet and ends it.
@@ -60,8 +64,11 @@ class Transmit {
     std::uint16_t mtu = 0;
     std::uint16_t count = 0;
     MacAddress mac{};
+    /// Bit i: packets[i + 1] is the next fragment of the same packet, and counts for both.
+    std::uint64_t continued = 0;
     std::array<rte_mbuf*, limits::kBurstMax> packets{};
   };
+  static_assert(limits::kBurstMax <= 64, "a bit for each packet");
   void flush(Lane& lane) noexcept;
   void flush_full(PortIndex port) noexcept;
 

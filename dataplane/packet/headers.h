@@ -57,6 +57,7 @@ inline constexpr std::size_t kIpv4Protocol = 9;
 inline constexpr std::size_t kIpv4Checksum = 10;
 inline constexpr std::size_t kIpv4Src = 12;
 inline constexpr std::size_t kIpv4Dst = 16;
+inline constexpr std::uint16_t kIpv4DontFragment = 0x4000;
 inline constexpr std::uint16_t kIpv4MoreFragments = 0x2000;
 inline constexpr std::uint16_t kIpv4OffsetMask = 0x1fff;
 /// Offsets count in units of this, so every fragment but the last is a multiple of it.

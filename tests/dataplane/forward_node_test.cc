@@ -344,6 +344,21 @@ TEST_F(ForwardNodeOnRings, SaysWhatFitsTheNextLink) {
   EXPECT_EQ(drops(DropReason::packet_too_big), 1U);
 }
 
+TEST_F(ForwardNodeOnRings, CountsOnceWhatLeavesInFragments) {
+  resolve_all();
+  Bytes sent = test::udp_frame({"10.0.0.1", "8.8.8.8", 1, 2}, Bytes(1'300));
+  wire::store16(&sent.at(14 + wire::kIpv4Fragment), 0);
+  test::mend_ipv4(sent);
+  a_->put(to_router(sent));
+  for (const std::size_t ip_bytes : {20 + 1'256, 20 + 8 + 1'300 - 1'256}) {
+    const auto got = up_->wait(is_packet);
+    ASSERT_TRUE(got.has_value());
+    EXPECT_EQ(wire::load16(&got->at(14 + wire::kIpv4Total)), ip_bytes);
+  }
+  EXPECT_EQ(worker().forwarded, 1U);
+  EXPECT_EQ(worker().dropped, 0U);
+}
+
 TEST_F(ForwardNodeOnRings, AnswersAPing) {
   up_->put(to_router(test::ping_frame({"192.0.2.254", "192.0.2.1"}, false, 7)));
   const auto reply = up_->wait(is_packet);

@@ -3,8 +3,9 @@
 
     world ---- far          the world's route to "far" takes 1400 bytes, the links 1500
     node  ---- storage/db-1 mode node: the port of this pod takes 1400 bytes
-All packets forbid fragments. Who sends too much must hear of it, and then get through. Packets
-that allow them are not tried: Linux' router fragments them at a narrow port, ours does not.
+Most packets forbid fragments: who sends too much must hear of it, and then get through. Of IPv4,
+some allow them: the router cuts at its narrow port what is whole, and again what comes in
+fragments; it gets through at once, and nobody learns of the MTU.
 """
 import collections
 import errno
@@ -28,7 +29,9 @@ SERVED = ("tcp:80", "udp:9000", "udp:9001")
 UPLOAD = 100_000  # Octets, both ways: a question and an answer of many full segments.
 # Options of Linux that Python has no names for: (level, discover, mtu), headers of IP and UDP.
 DISCOVERY = {4: (socket.IPPROTO_IP, 10, 14, 28), 6: (socket.IPPROTO_IPV6, 23, 24, 48)}
-NEVER_FRAGMENT = 2
+MAY_FRAGMENT, NEVER_FRAGMENT = 0, 2
+WHOLE = 1500  # What a host's own link takes: octets of a packet.
+CUTTABLE = (WHOLE - 28, 6000)  # Octets of datagrams that may be cut: whole at first, or in five.
 TRIES = 3  # A busy machine may lose a datagram; what is denied never comes through.
 
 # What one attempt came to. `learned`: the MTU that client and server believe in, if not 1500.
@@ -83,12 +86,20 @@ class NarrowLab(lab_module.Lab):
                      ("shop/api-1", "storage/db-1", "UDP", 9000, True)]
         return [shop.Probe(source, destination, protocol, port, family,
                            self.addresses(source)[word], self.addresses(destination)[word],
-                           allowed, UPLOAD if protocol == "TCP" else 1500 - DISCOVERY[family][3])
+                           allowed, UPLOAD if protocol == "TCP" else WHOLE - DISCOVERY[family][3])
                 for source, destination, protocol, port, allowed in ends
                 for family, word in shop.WORDS.items()]
 
+    def cuttable_lines(self):
+        """Datagrams of IPv4 that routers may cut, to where there is a narrow port."""
+        ends = [("shop/api-1", 9000, True), ("shop/api-1", 9001, False),
+                ("guest/intruder-1", 9000, False)] if self.mode == "node" else []
+        return [shop.Probe(source, "storage/db-1", "UDP", port, 4, self.addresses(source)[0],
+                           self.addresses("storage/db-1")[0], allowed, octets)
+                for source, port, allowed in ends for octets in CUTTABLE]
 
-def attempt(lab, line):
+
+def attempt(lab, line, discover=NEVER_FRAGMENT):
     """Tries a line from ignorance, and sees what was learned."""
     here, there = lab.namespaces[line.source], lab.namespaces[line.destination]
     for namespace in (here, there):
@@ -96,18 +107,19 @@ def attempt(lab, line):
     if line.protocol == "TCP":
         reached = netns.inside(here, lambda: probe_module.attempt(lab, line).reached)
     else:
-        reached = netns.inside(here, lambda: _datagrams(line, probe_module.identity(lab, line)))
+        name = probe_module.identity(lab, line)
+        reached = netns.inside(here, lambda: _datagrams(line, name, discover))
     return Outcome(reached, (netns.path_mtu(here, line.destination_address),
                              netns.path_mtu(there, line.source_address)))
 
 
-def _datagrams(line, identity):
+def _datagrams(line, identity, how):
     """Asks with the largest datagram that may go; True when one is answered by the right host."""
     level, discover, mtu, headers = DISCOVERY[line.family]
     family = socket.AF_INET if line.family == 4 else socket.AF_INET6
     size = line.octets
     with socket.socket(family, socket.SOCK_DGRAM) as client:
-        client.setsockopt(level, discover, NEVER_FRAGMENT)
+        client.setsockopt(level, discover, how)
         client.bind((line.source_address, 0))
         client.connect((line.destination_address, line.port))
         client.settimeout(probe_module.PATIENCE_S / TRIES)
@@ -115,7 +127,7 @@ def _datagrams(line, identity):
         while tries > 0:
             try:
                 client.send(bytes(size))
-                return client.recv(2048).decode().strip() == identity
+                return client.recv(65536).decode().strip() == identity
             except socket.timeout:
                 tries -= 1
             except OSError as problem:

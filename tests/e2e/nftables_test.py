@@ -59,6 +59,10 @@ def outcomes(lab):
     for line in lab.narrow_lines():
         ended[titled("path MTU", line)] = again_if_late(
             functools.partial(narrow.attempt, lab), line, lambda outcome: not outcome.reached)
+    for line in lab.cuttable_lines():
+        ended[titled(f"may be cut, {line.octets} octets", line)] = again_if_late(
+            functools.partial(narrow.attempt, lab, discover=narrow.MAY_FRAGMENT), line,
+            lambda outcome: not outcome.reached)
     return ended
 
 
@@ -111,6 +115,9 @@ class NodeOpinion(scenario.LabCase):
                         ("path MTU", narrow.Outcome(True, (None, narrow.MTU))),
                         ("path MTU", narrow.Outcome(False, (None, None)))):
                 self.assertIn(end, ends, f"IPv{family}")
+        for line in self.lab.cuttable_lines():
+            title = titled(f"may be cut, {line.octets} octets", line)
+            self.assertEqual(ended[title], narrow.Outcome(line.allowed, (None, None)), title)
 
 
 class WireOpinion(NodeOpinion):
