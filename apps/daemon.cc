@@ -213,7 +213,12 @@ Result<void> serve(const config::Config& config, const sigset_t& signals) {
             applied.revision.counts.pods,
             applied.revision.counts.rules,
             config.control.socket);
-  apps::tell_service_manager("READY=1\nSTATUS=Enforcing");
+  const bool mirror = config.mode.kind == config::Mode::Kind::mirror;
+  if (mirror) {
+    log::info("mode mirror: packets are judged and counted; none is forwarded or answered");
+  }
+  apps::tell_service_manager(mirror ? "READY=1\nSTATUS=Judging copies, forwarding nothing"
+                                    : "READY=1\nSTATUS=Enforcing");
   loop->run();
   stopping.request_stop();  // The lane waits for the compile under way.
   apps::tell_service_manager("STOPPING=1");

@@ -34,7 +34,7 @@ struct Port {
   std::string name;
   std::string vdev;  // "net_af_packet0,iface=eth0".
   std::string pci;   // "0000:3b:00.0".
-  enum class Role : std::uint8_t { wire, pod, uplink } role = Role::wire;
+  enum class Role : std::uint8_t { wire, pod, uplink, mirror } role = Role::wire;
   std::vector<IpAddress> addresses;  // Role pod: the pod's addresses; uplink: the node's own.
   std::uint16_t mtu = 1500;
 
@@ -43,7 +43,7 @@ struct Port {
 
 /// [mode]: what the ports are to each other.
 struct Mode {
-  enum class Kind : std::uint8_t { wire, node } kind = Kind::wire;
+  enum class Kind : std::uint8_t { wire, node, mirror } kind = Kind::wire;
   std::vector<std::pair<std::string, std::string>> pairs;  // wire: names of ports, both ways.
   std::vector<IpAddress> gateways;      // node: next hops on the uplink, at most one a family.
   std::vector<Prefix> uplink_networks;  // node: on-link prefixes of the uplink.
@@ -62,6 +62,9 @@ struct Policy {
   friend bool operator==(const Policy&, const Policy&) = default;
 };
 
+/// How much is believed of the sequence numbers of TCP.
+enum class TcpWindow : std::uint8_t { strict, off };
+
 /// [conntrack]: the per-worker flow table.
 struct Conntrack {
   std::uint32_t flows_max = 65'536;  // Per worker.
@@ -72,8 +75,9 @@ struct Conntrack {
   std::uint32_t udp_timeout_s = 60;
   std::uint32_t sctp_timeout_s = 600;
   std::uint32_t icmp_timeout_s = 30;
-  bool tcp_loose = false;  // Pick up TCP flows in mid-stream.
-  enum class TcpWindow : std::uint8_t { strict, off } tcp_window = TcpWindow::strict;
+  // Where these two are left out, the mode chooses: false and strict, of a mirror true and off.
+  std::optional<bool> tcp_loose;  // Pick up TCP flows in mid-stream.
+  std::optional<TcpWindow> tcp_window;
 
   friend bool operator==(const Conntrack&, const Conntrack&) = default;
 };

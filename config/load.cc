@@ -244,16 +244,18 @@ struct Key {
 
 constexpr std::array<Choice<Eal::Idle>, 2> kIdles{
     {{"poll", Eal::Idle::poll}, {"sleep", Eal::Idle::sleep}}};
-constexpr std::array<Choice<Port::Role>, 3> kRoles{
-    {{"wire", Port::Role::wire}, {"pod", Port::Role::pod}, {"uplink", Port::Role::uplink}}};
-constexpr std::array<Choice<Mode::Kind>, 2> kModes{
-    {{"wire", Mode::Kind::wire}, {"node", Mode::Kind::node}}};
+constexpr std::array<Choice<Port::Role>, 4> kRoles{{{"wire", Port::Role::wire},
+                                                    {"pod", Port::Role::pod},
+                                                    {"uplink", Port::Role::uplink},
+                                                    {"mirror", Port::Role::mirror}}};
+constexpr std::array<Choice<Mode::Kind>, 3> kModes{
+    {{"wire", Mode::Kind::wire}, {"node", Mode::Kind::node}, {"mirror", Mode::Kind::mirror}}};
 constexpr std::array<Choice<Policy::Default>, 2> kDefaults{
     {{"kubernetes", Policy::Default::kubernetes}, {"deny", Policy::Default::deny}}};
 constexpr std::array<Choice<Conntrack::Established>, 2> kEstablished{
     {{"revalidate", Conntrack::Established::revalidate}, {"keep", Conntrack::Established::keep}}};
-constexpr std::array<Choice<Conntrack::TcpWindow>, 2> kTcpWindow{
-    {{"strict", Conntrack::TcpWindow::strict}, {"off", Conntrack::TcpWindow::off}}};
+constexpr std::array<Choice<TcpWindow>, 2> kTcpWindow{
+    {{"strict", TcpWindow::strict}, {"off", TcpWindow::off}}};
 constexpr std::array<Choice<std::string_view>, 6> kLogLevels{{{"trace", "trace"},
                                                               {"debug", "debug"},
                                                               {"info", "info"},
@@ -333,7 +335,7 @@ constexpr std::array<Key<Ct>, 10> kConntrackKeys{{
     {"icmp_timeout_s",
      [](Ct& s, const Value& v) { v.read(s.icmp_timeout_s, 1, kTimeoutMaxSeconds); }},
     {"tcp_loose", [](Ct& s, const Value& v) { v.read(s.tcp_loose); }},
-    {"tcp_window", [](Ct& s, const Value& v) { v.read(s.tcp_window, kTcpWindow); }},
+    {"tcp_window", [](Ct& s, const Value& v) { v.read(s.tcp_window.emplace(), kTcpWindow); }},
 }};
 
 constexpr std::array<Key<Control>, 4> kControlKeys{{

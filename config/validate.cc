@@ -160,6 +160,21 @@ void check_pairs(const Config& config, Found& found) {
   }
 }
 
+void refuse_pairs(const Mode& mode, Found& found) {
+  if (!mode.pairs.empty()) {
+    found.push_back({"mode.pairs", "has a meaning only where mode.kind is \"wire\""});
+  }
+}
+
+void refuse_routes(const Mode& mode, Found& found) {
+  if (!mode.gateways.empty()) {
+    found.push_back({"mode.gateways", "has a meaning only where mode.kind is \"node\""});
+  }
+  if (!mode.uplink_networks.empty()) {
+    found.push_back({"mode.uplink_networks", "has a meaning only where mode.kind is \"node\""});
+  }
+}
+
 void check_wire(const Config& config, Found& found) {
   for (const Port& port : config.ports) {
     const std::string field = "ports." + port.name;
@@ -172,11 +187,26 @@ void check_wire(const Config& config, Found& found) {
     }
   }
   check_pairs(config, found);
-  if (!config.mode.gateways.empty()) {
-    found.push_back({"mode.gateways", "has a meaning only where mode.kind is \"node\""});
+  refuse_routes(config.mode, found);
+}
+
+/// A mirror has no other side and no addressee: its ports only listen.
+void check_mirror(const Config& config, Found& found) {
+  for (const Port& port : config.ports) {
+    const std::string field = "ports." + port.name;
+    if (port.role != Port::Role::mirror) {
+      found.push_back({field + ".role", "must be \"mirror\" where mode.kind is \"mirror\""});
+    }
+    if (!port.addresses.empty()) {
+      found.push_back({field + ".addresses",
+                       "a mirror port has no addresses; remove them or set mode.kind = \"node\""});
+    }
   }
-  if (!config.mode.uplink_networks.empty()) {
-    found.push_back({"mode.uplink_networks", "has a meaning only where mode.kind is \"node\""});
+  refuse_pairs(config.mode, found);
+  refuse_routes(config.mode, found);
+  if (config.policy.reject != Policy::Reject::drop) {
+    found.push_back(
+        {"policy.reject", "must be \"drop\" where mode.kind is \"mirror\", which answers nobody"});
   }
 }
 
@@ -206,7 +236,7 @@ void check_node(const Config& config, Found& found) {
   std::string uplink;
   for (const Port& port : config.ports) {
     const std::string field = "ports." + port.name;
-    if (port.role == Port::Role::wire) {
+    if (port.role != Port::Role::pod && port.role != Port::Role::uplink) {
       found.push_back(
           {field + ".role", "must be \"pod\" or \"uplink\" where mode.kind is \"node\""});
     } else if (port.addresses.empty()) {
@@ -223,9 +253,7 @@ void check_node(const Config& config, Found& found) {
   if (uplink.empty()) {
     found.push_back({"mode.kind", "\"node\" needs a port with role = \"uplink\""});
   }
-  if (!config.mode.pairs.empty()) {
-    found.push_back({"mode.pairs", "has a meaning only where mode.kind is \"wire\""});
-  }
+  refuse_pairs(config.mode, found);
   if (config.eal.worker_cpus.size() > 1) {
     found.push_back({"eal.worker_cpus",
                      "mode.kind = \"node\" runs on one worker, since any two ports may exchange "
@@ -275,10 +303,16 @@ std::vector<Contradiction> validate(const Config& config) {
   Found found;
   check_eal(config.eal, found);
   check_ports(config, found);
-  if (config.mode.kind == Mode::Kind::wire) {
-    check_wire(config, found);
-  } else {
-    check_node(config, found);
+  switch (config.mode.kind) {
+    case Mode::Kind::wire:
+      check_wire(config, found);
+      break;
+    case Mode::Kind::node:
+      check_node(config, found);
+      break;
+    case Mode::Kind::mirror:
+      check_mirror(config, found);
+      break;
   }
   check_static_rules(config, found);
   const std::string& socket = config.control.socket;

@@ -140,9 +140,14 @@ std::string ports_table(const json& ports) {
   return table(rows);
 }
 
-std::string workers_table(const json& workers) {
-  std::vector<Row> rows{
-      {"WORKER CPU", "BUSY", "PACKETS", "FORWARDED", "DROPPED", "FLOWS", "DROPS BY REASON"}};
+std::string workers_table(const json& workers, bool mirror) {
+  std::vector<Row> rows{{"WORKER CPU",
+                         "BUSY",
+                         "PACKETS",
+                         mirror ? "WOULD FORWARD" : "FORWARDED",
+                         mirror ? "WOULD DROP" : "DROPPED",
+                         "FLOWS",
+                         "DROPS BY REASON"}};
   for (const json& worker : workers) {
     rows.push_back({text(worker, "cpu"),
                     fmt::format("{:.1f}%", number(worker, "busy") * 100),
@@ -295,13 +300,18 @@ std::string render_status(const json& result) {
   const json& running = part(result, "running");
   const json& sizes = part(running, "table");
   const json& conntrack = part(result, "conntrack");
+  const bool mirror = text(result, "mode") == "mirror";
   std::vector<Row> rows{
       {"daemon",
        fmt::format("portcullisd {}, pid {}, up {}",
                    text(result, "version"),
                    text(result, "pid"),
                    span_text(number(result, "uptime_s")))},
-      {"mode", fmt::format("{}, default {}", text(result, "mode"), text(result, "default_mode"))},
+      {"mode",
+       fmt::format("{}{}, default {}",
+                   text(result, "mode"),
+                   mirror ? " (judges copies, forwards nothing)" : "",
+                   text(result, "default_mode"))},
       {"revision",
        fmt::format(
            "{} by {}, {} ago{}",
@@ -330,7 +340,7 @@ std::string render_status(const json& result) {
                                                     text(refused, "message"))
                                       : "nothing"});
   return table(rows) + "\n" + ports_table(part(result, "ports")) + "\n" +
-         workers_table(part(result, "workers")) + "\n" + rules_table(part(result, "rules"));
+         workers_table(part(result, "workers"), mirror) + "\n" + rules_table(part(result, "rules"));
 }
 
 std::string render_history(const json& result) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <ctime>
 #include <string>
+#include <string_view>
 
 #include <unistd.h>
 
@@ -34,6 +35,18 @@ std::string text_of(Instant time) {
 double age_s(Instant time) {
   const std::chrono::duration<double> age = std::chrono::system_clock::now() - time;
   return std::max(0.0, age.count());
+}
+
+std::string_view name_of(config::Mode::Kind kind) {
+  switch (kind) {
+    case config::Mode::Kind::wire:
+      return "wire";
+    case config::Mode::Kind::node:
+      return "node";
+    case config::Mode::Kind::mirror:
+      return "mirror";
+  }
+  return "";
 }
 
 json port_json(const dataplane::PortStatus& port) {
@@ -209,7 +222,7 @@ json status_json(const Daemon& daemon, const Reconcile& reconcile) {
       {"version", PORTCULLIS_VERSION},
       {"pid", ::getpid()},
       {"uptime_s", uptime.count()},
-      {"mode", daemon.config.mode.kind == config::Mode::Kind::wire ? "wire" : "node"},
+      {"mode", name_of(daemon.config.mode.kind)},
       {"default_mode", denies ? "deny" : "kubernetes"},
       {"epoch", plane.epoch},
       {"running", reconcile.history().empty() ? json() : to_json(reconcile.history().back())},

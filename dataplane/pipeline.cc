@@ -118,9 +118,9 @@ struct Pipeline::State {
       : conntrack(options.conntrack, random_seed()),
         fragments(random_seed(), options.fragments_held_max),
         guard(options.sources),
-        loose(options.conntrack.tcp_loose),
+        loose(options.conntrack.tcp_loose.value_or(false)),
         revalidates(options.conntrack.established == config::Conntrack::Established::revalidate),
-        follows_tcp(options.conntrack.tcp_window == config::Conntrack::TcpWindow::strict) {
+        follows_tcp(options.conntrack.tcp_window != config::TcpWindow::off) {
     if (follows_tcp) {
       tcp.resize(options.conntrack.flows_max);
     }

@@ -49,10 +49,21 @@ std::size_t frame_bytes_max(const config::Config& config) {
   return wire::kEthernetBytes + limits::kVlanTagsMax * wire::kVlanTagBytes + mtu;
 }
 
+/// What [conntrack] leaves to the mode. Elsewhere a packet that is dropped makes its hosts send
+/// again or begin anew; a mirror's hosts go on, and the flow would be called wrong until its end.
+config::Conntrack conntrack_options(const config::Config& config) {
+  const bool mirror = config.mode.kind == config::Mode::Kind::mirror;
+  config::Conntrack options = config.conntrack;
+  options.tcp_loose = options.tcp_loose.value_or(mirror);
+  options.tcp_window =
+      options.tcp_window.value_or(mirror ? config::TcpWindow::off : config::TcpWindow::strict);
+  return options;
+}
+
 /// `workers` share the buffers: fragments that wait may take an eighth of them.
 PipelineOptions pipeline_options(const config::Config& config, std::size_t workers) {
   const std::size_t share = std::max<std::size_t>(config.eal.mbufs / 8 / workers, 1);
-  PipelineOptions options{.conntrack = config.conntrack,
+  PipelineOptions options{.conntrack = conntrack_options(config),
                           .ports = config.ports.size(),
                           .fragments_held_max = std::min(share, limits::kFragmentsHeldMax)};
   for (const config::Port& port : config.ports) {
@@ -67,6 +78,9 @@ AnyForwarder make_forwarder(const config::Config& config,
                             const std::vector<std::unique_ptr<Port>>& ports) {
   if (config.mode.kind == config::Mode::Kind::wire) {
     return ForwardWire(config);
+  }
+  if (config.mode.kind == config::Mode::Kind::mirror) {
+    return ForwardMirror();
   }
   std::vector<MacAddress> macs;
   for (const std::unique_ptr<Port>& port : ports) {
@@ -148,6 +162,12 @@ Result<std::vector<std::vector<std::uint16_t>>> divide_ports(const config::Confi
     }
     return shares;
   }
+  if (config.mode.kind == config::Mode::Kind::mirror) {
+    for (std::size_t i = 0; i < config.ports.size(); ++i) {
+      shares[i % workers].push_back(static_cast<std::uint16_t>(i));
+    }
+    return shares;
+  }
   for (std::size_t pair = 0; pair < config.mode.pairs.size(); ++pair) {
     const auto& [a, b] = config.mode.pairs[pair];
     for (std::size_t i = 0; i < config.ports.size(); ++i) {
@@ -187,9 +207,10 @@ Result<void> Engine::State::make_workers(const config::Config& config) {
   PORTCULLIS_TRY(const auto shares, divide_ports(config, worker_cpus.size()));
   for (std::size_t i = 0; i < shares.size(); ++i) {
     if (shares[i].empty()) {
-      log::warn("worker {} on processor {} has no port: there are fewer pairs than workers",
+      log::warn("worker {} on processor {} has no port: there are fewer {} than workers",
                 i,
-                worker_cpus[i]);
+                worker_cpus[i],
+                config.mode.pairs.empty() ? "ports" : "pairs");
     }
     const WorkerSetup setup{.index = i,
                             .ports = shares[i],

@@ -136,14 +136,16 @@ Result<void> Port::set_mtu() {
   return {};
 }
 
-/// A wire passes everybody's frames; a router's port wants its own and group frames.
+/// A wire passes everybody's frames, and a mirror judges them; a router's port wants its own and
+/// group frames.
 void Port::listen() {
-  const bool wire = options_.role == config::Port::Role::wire;
-  const int error = wire ? rte_eth_promiscuous_enable(id_) : rte_eth_allmulticast_enable(id_);
+  using Role = config::Port::Role;
+  const bool all = options_.role == Role::wire || options_.role == Role::mirror;
+  const int error = all ? rte_eth_promiscuous_enable(id_) : rte_eth_allmulticast_enable(id_);
   if (error != 0 && error != -ENOTSUP) {
     log::warn("ports.{}: cannot listen to {} frames: {}",
               options_.name,
-              wire ? "all" : "multicast",
+              all ? "all" : "multicast",
               rte_strerror(-error));
   }
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dataplane/counters.h"
+#include "dataplane/dpdk/forward_mirror.h"
 #include "dataplane/dpdk/forward_node.h"
 #include "dataplane/dpdk/forward_wire.h"
 #include "dataplane/dpdk/table_slot.h"
@@ -29,7 +30,7 @@ struct WorkerSetup {
 };
 
 /// The forwarder of the configured mode. Chosen once at the start of run(), not per packet.
-using AnyForwarder = std::variant<ForwardWire, ForwardNode>;
+using AnyForwarder = std::variant<ForwardWire, ForwardNode, ForwardMirror>;
 
 class Worker {
  public:

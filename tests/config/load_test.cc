@@ -97,8 +97,29 @@ log_level = "debug"
   EXPECT_EQ(config.policy.manifests, (std::vector<std::string>{"a", "b.yaml"}));
   EXPECT_EQ(config.policy.reject, Policy::Reject::reset);
   EXPECT_EQ(config.conntrack.established, Conntrack::Established::keep);
-  EXPECT_EQ(config.conntrack.tcp_window, Conntrack::TcpWindow::off);
+  EXPECT_FALSE(config.conntrack.tcp_loose.has_value()) << "the mode chooses";
+  EXPECT_EQ(config.conntrack.tcp_window, TcpWindow::off);
   EXPECT_EQ(config.observe.log_level, "debug");
+}
+
+TEST(Parse, ReadsAMirrorAndSaysWhereItContradictsItself) {
+  const std::string port = "[ports.span]\nvdev = \"net_null0\"\nrole = \"mirror\"\n";
+  const std::string mirror = "[mode]\nkind = \"mirror\"\n";
+  const Loaded loaded =
+      parse(port + mirror + "[conntrack]\ntcp_loose = false\ntcp_window = \"strict\"\n", "x.toml");
+  ASSERT_TRUE(loaded.ok()) << all(loaded);
+  EXPECT_EQ(loaded.config.mode.kind, Mode::Kind::mirror);
+  EXPECT_EQ(loaded.config.ports.at(0).role, Port::Role::mirror);
+  EXPECT_EQ(loaded.config.conntrack.tcp_loose, false);
+  EXPECT_EQ(loaded.config.conntrack.tcp_window, TcpWindow::strict);
+
+  EXPECT_EQ(all(parse(port + mirror + "[policy]\nreject = \"reset\"\n", "x.toml")),
+            "x.toml:7:10: policy.reject: must be \"drop\" where mode.kind is \"mirror\", which "
+            "answers nobody\n");
+  EXPECT_EQ(all(parse(port + mirror + "pairs = [[\"span\", \"span\"]]\n", "x.toml")),
+            "x.toml:6:9: mode.pairs: has a meaning only where mode.kind is \"wire\"\n");
+  EXPECT_EQ(all(parse("[ports.span]\nvdev = \"net_null0\"\nrole = \"wire\"\n" + mirror, "x.toml")),
+            "x.toml:3:8: ports.span.role: must be \"mirror\" where mode.kind is \"mirror\"\n");
 }
 
 TEST(Parse, SuggestsTheKeyThatWasMeant) {
@@ -237,6 +258,17 @@ TEST(Example, LoadsAndStatesTheDefaults) {
   expected.ports = {{.name = "inside", .vdev = "net_af_packet0,iface=inside0"},
                     {.name = "outside", .vdev = "net_af_packet1,iface=outside0"}};
   expected.mode.pairs = {{"inside", "outside"}};
+  EXPECT_EQ(loaded.config, expected);
+}
+
+TEST(Example, OfAMirrorLoads) {
+  const Loaded loaded = parse(source_text("config/mirror.toml"), "config/mirror.toml");
+  ASSERT_TRUE(loaded.ok()) << all(loaded);
+  Config expected;
+  expected.file = "config/mirror.toml";
+  expected.ports = {
+      {.name = "span", .vdev = "net_af_packet0,iface=span0", .role = Port::Role::mirror}};
+  expected.mode.kind = Mode::Kind::mirror;
   EXPECT_EQ(loaded.config, expected);
 }
 

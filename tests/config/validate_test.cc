@@ -32,6 +32,14 @@ Config good_node() {
   return config;
 }
 
+Config good_mirror() {
+  Config config;
+  config.ports = {{.name = "a", .vdev = "net_null0", .role = Port::Role::mirror},
+                  {.name = "b", .vdev = "net_null1", .role = Port::Role::mirror}};
+  config.mode.kind = Mode::Kind::mirror;
+  return config;
+}
+
 /// "field: message" of each contradiction, a line each.
 std::string said(const Config& config) {
   std::string out;
@@ -48,9 +56,10 @@ void expect_said(const Config& config, const std::string& field, const std::stri
   EXPECT_EQ(all.find('\n'), all.size() - 1) << "one complaint is enough:\n" << all;
 }
 
-TEST(Validate, AcceptsWireAndNode) {
+TEST(Validate, AcceptsEveryMode) {
   EXPECT_EQ(said(good_wire()), "");
   EXPECT_EQ(said(good_node()), "");
+  EXPECT_EQ(said(good_mirror()), "");
 }
 
 TEST(Validate, AcceptsAWorkerOnTheControlCpu) {
@@ -119,6 +128,30 @@ TEST(Validate, KeepsNodeKeysOutOfWire) {
   config.ports[0].addresses.clear();
   config.ports[0].role = Port::Role::pod;
   expect_said(config, "ports.a.role", "must be \"wire\"");
+}
+
+TEST(Validate, WantsAMirrorOnlyToListen) {
+  Config config = good_mirror();
+  config.ports[1].role = Port::Role::wire;
+  expect_said(config, "ports.b.role", "must be \"mirror\"");
+  config = good_mirror();
+  config.ports[0].addresses = {ip("10.0.0.1")};
+  expect_said(config, "ports.a.addresses", "no addresses");
+  config = good_mirror();
+  config.mode.pairs = {{"a", "b"}};
+  expect_said(config, "mode.pairs", "mode.kind is \"wire\"");
+  config = good_mirror();
+  config.mode.uplink_networks = {parse_prefix("192.0.2.0/24").value()};
+  expect_said(config, "mode.uplink_networks", "mode.kind is \"node\"");
+  config = good_mirror();
+  config.policy.reject = Policy::Reject::reset;
+  expect_said(config, "policy.reject", "answers nobody");
+  config = good_wire();
+  config.ports[0].role = Port::Role::mirror;
+  expect_said(config, "ports.a.role", "must be \"wire\"");
+  config = good_node();
+  config.ports[0].role = Port::Role::mirror;
+  expect_said(config, "ports.web.role", "\"pod\" or \"uplink\"");
 }
 
 TEST(Validate, WantsExactlyOneUplink) {

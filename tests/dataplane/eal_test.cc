@@ -61,6 +61,15 @@ TEST(DividePorts, GivesBothPortsOfAPairToOneWorker) {
   EXPECT_EQ(*shares, (std::vector<std::vector<std::uint16_t>>{{0, 3, 4, 5}, {1, 2}}));
 }
 
+TEST(DividePorts, GivesEachPortOfAMirrorToAWorker) {
+  config::Config config;
+  config.ports.resize(3);
+  config.mode.kind = config::Mode::Kind::mirror;
+  const auto shares = divide_ports(config, 2);
+  ASSERT_TRUE(shares.has_value());
+  EXPECT_EQ(*shares, (std::vector<std::vector<std::uint16_t>>{{0, 2}, {1}}));
+}
+
 TEST(DividePorts, RunsANodeOnOneWorkerOnly) {
   config::Config config;
   config.ports.resize(3);

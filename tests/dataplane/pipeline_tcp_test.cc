@@ -263,7 +263,7 @@ TEST_F(PipelineTcp, PicksNothingUpFromLaterFragments) {
 }
 
 TEST_F(PipelineTcp, BelievesEverythingWhereConfigured) {
-  start({.tcp_window = config::Conntrack::TcpWindow::off});
+  start({.tcp_window = config::TcpWindow::off});
   open();
   passes(test::tcp_frame(kV4, Tcp{.seq = 0x9000'0000, .ack = 0x4000'0000}));
   passes(test::tcp_frame(kV4, reset(5)));

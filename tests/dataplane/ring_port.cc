@@ -99,6 +99,10 @@ dataplane::Eal& test_eal() {
   return *eal;
 }
 
+std::size_t free_buffers() {
+  return rte_mempool_avail_count(buffers());
+}
+
 RingPort::RingPort(const std::string& name)
     : name_(name), in_(make_ring(name + "_in")), out_(make_ring(name + "_out")) {
   PORTCULLIS_CHECK(rte_eth_from_rings(name.c_str(), &in_, 1, &out_, 1, 0) >= 0);

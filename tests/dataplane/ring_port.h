@@ -23,6 +23,9 @@ namespace portcullis::test {
 dataplane::Eal& test_eal();
 config::Eal test_eal_options();
 
+/// Buffers that frames put into ring ports may still take: all, when none is on its way.
+std::size_t free_buffers();
+
 class RingPort {
  public:
   /// `name` is unused by any other port of the process, and short.

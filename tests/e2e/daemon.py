@@ -40,6 +40,8 @@ def configuration(lab, socket_path, manifests, extra="", vdev=AF_PACKET):
             lines.append(f"mtu = {lab.mtus[name]}")
     if lab.mode == "wire":
         lines += ["[mode]", 'kind = "wire"', 'pairs = [["left", "right"]]']
+    elif lab.mode == "mirror":
+        lines += ["[mode]", 'kind = "mirror"']
     else:
         lines += ["[mode]", 'kind = "node"', f"gateways = {quoted(lab_module.UPLINK_GATEWAYS)}",
                   f"uplink_networks = {quoted(lab_module.UPLINK_NETWORKS)}"]
