@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The verbs that ask the running daemon: commit, plan, status, history, rollback.
+// The verbs that ask the running daemon: commit, confirm, plan, status, history, rollback.
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,7 +20,12 @@ namespace {
 struct CommitOptions {
   DaemonOptions daemon;
   std::vector<std::string> paths;
-  std::string comment;
+  control::CommitWords words;
+};
+
+struct ConfirmOptions {
+  DaemonOptions daemon;
+  std::optional<std::uint64_t> revision;
 };
 
 struct PlanOptions {
@@ -55,9 +61,8 @@ void add_paths(CLI::App& verb, std::vector<std::string>& paths) {
 
 int commit(const CommitOptions& options) {
   const auto manifests = manifests_at(options.paths);
-  return manifests
-             ? tell(control::ask_commit(target_of(options.daemon), *manifests, options.comment))
-             : kExitTrouble;
+  return manifests ? tell(control::ask_commit(target_of(options.daemon), *manifests, options.words))
+                   : kExitTrouble;
 }
 
 int plan(const PlanOptions& options) {
@@ -70,18 +75,48 @@ constexpr const char* kCommitExamples =
 compiled first; on any error nothing changes, and every error is printed with its file and line.
 Exit codes: 0 enforced, 2 trouble.
 
+With --confirm the change is on trial: unless `portcullis confirm` comes in time, or when a guard
+trips, the daemon goes back to what it enforced before. A guard compares the packets that policy
+denies, averaged over up to 10 seconds and not before 3 seconds after the change, with a number or
+with what they were: "denied_per_second < 500", "denied_per_second < 2x".
+
 Examples:
   portcullis commit cluster/ policies/ --comment "open the shop"
+  portcullis commit cluster/ policies/ --confirm 10m --guard "denied_per_second < 2x"
   kubectl get ns,pods,nodes,networkpolicies -A -o yaml | portcullis commit -)";
 
 void add_commit(CLI::App& program, int& exit_code) {
   auto options = std::make_shared<CommitOptions>();
   CLI::App* verb = program.add_subcommand("commit", "Compile manifests and enforce them, at once");
   add_paths(*verb, options->paths);
-  verb->add_option("--comment", options->comment, "Why, for the history")->type_name("TEXT");
+  verb->add_option("--comment", options->words.comment, "Why, for the history")->type_name("TEXT");
+  CLI::Option* trial =
+      verb->add_option("--confirm",
+                       options->words.confirm_s,
+                       "Undo it after this long, unless it is confirmed: 90s, 10m, 2h")
+          ->transform(CLI::AsNumberWithUnit(std::map<std::string, std::uint32_t>{
+              {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86'400}}))
+          ->check(CLI::Range(1, 604'800))
+          ->type_name("TIME");
+  verb->add_option("--guard", options->words.guards, "Undo it when this no longer holds")
+      ->needs(trial)
+      ->allow_extra_args(false)
+      ->type_name("GUARD");
   add_daemon_options(*verb, options->daemon);
   verb->footer(kCommitExamples);
   verb->callback([options, &exit_code] { exit_code = commit(*options); });
+}
+
+void add_confirm(CLI::App& program, int& exit_code) {
+  auto options = std::make_shared<ConfirmOptions>();
+  CLI::App* verb = program.add_subcommand("confirm", "Keep the change that is on trial");
+  verb->add_option("revision", options->revision, "Only if it is this one that is on trial")
+      ->type_name("N");
+  add_daemon_options(*verb, options->daemon);
+  verb->footer("A change is on trial after `portcullis commit --confirm TIME`.");
+  verb->callback([options, &exit_code] {
+    exit_code = tell(control::ask_confirm(target_of(options->daemon), options->revision));
+  });
 }
 
 constexpr const char* kPlanExamples =
@@ -160,6 +195,7 @@ int tell(const control::Told& told) {
 
 void add_daemon_verbs(CLI::App& program, int& exit_code) {
   add_commit(program, exit_code);
+  add_confirm(program, exit_code);
   add_plan(program, exit_code);
   add_plain(program,
             "status",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // portcullisd: reads its configuration, compiles the first policies, starts the dataplane with
 // them, and serves the control socket until a signal ends it. Exit status 2: it could not start.
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -205,6 +206,8 @@ Result<void> serve(const config::Config& config, const sigset_t& signals) {
       std::make_unique<control::Commands>(lane, reconcile, control::Daemon{.config = config});
   PORTCULLIS_TRY(const UniqueFd watched,
                  watch_signals(*loop, signals, [&] { reload(config, *commands); }));
+  PORTCULLIS_TRY_VOID(loop->every(std::chrono::seconds(1),
+                                  [&commands] { commands->tick(control::Trial::Clock::now()); }));
   if (const auto period = apps::watchdog_period(); period.count() > 0) {
     PORTCULLIS_TRY_VOID(loop->every(period, [] { apps::tell_service_manager("WATCHDOG=1"); }));
   }

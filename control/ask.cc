@@ -104,11 +104,20 @@ Told ask_flows(const Target& target,
 
 Told ask_commit(const Target& target,
                 std::span<const policy::Manifest> manifests,
-                const std::string& comment) {
-  return ask(target,
-             "commit",
-             {{"manifests", manifests_param(manifests)}, {"comment", comment}},
-             render_commit);
+                const CommitWords& words) {
+  json params = {{"manifests", manifests_param(manifests)}, {"comment", words.comment}};
+  if (words.confirm_s != 0) {
+    params["confirm_s"] = words.confirm_s;
+  }
+  if (!words.guards.empty()) {
+    params["guards"] = words.guards;
+  }
+  return ask(target, "commit", std::move(params), render_commit);
+}
+
+Told ask_confirm(const Target& target, std::optional<std::uint64_t> revision) {
+  return ask(
+      target, "confirm", {{"revision", revision ? json(*revision) : json()}}, render_confirm);
 }
 
 Told ask_plan(const Target& target, std::span<const policy::Manifest> manifests) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "policy/snapshot.h"
 
@@ -27,9 +28,17 @@ struct Told {
   std::string trouble;  // For standard error.
 };
 
+/// What a commit brings beside its manifests.
+struct CommitWords {
+  std::string comment;
+  std::uint32_t confirm_s = 0;      // On trial for so long; 0: for good.
+  std::vector<std::string> guards;  // Of the trial; docs/protocol.md.
+};
 Told ask_commit(const Target& target,
                 std::span<const policy::Manifest> manifests,
-                const std::string& comment);
+                const CommitWords& words);
+/// Of the revision on trial, whichever it is, or of this one.
+Told ask_confirm(const Target& target, std::optional<std::uint64_t> revision);
 /// Exit code 1: enforcing them would change something.
 Told ask_plan(const Target& target, std::span<const policy::Manifest> manifests);
 Told ask_status(const Target& target);

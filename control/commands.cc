@@ -23,9 +23,11 @@ using nlohmann::json;
 /// nobody's status.
 constexpr std::size_t kInlineBytesMax = std::size_t{64} << 10U;
 constexpr std::size_t kCommentBytesMax = 1024;
+constexpr std::uint64_t kConfirmSecondsMax = 604'800;  // A week.
+constexpr std::size_t kGuardsMax = 16;
 constexpr std::string_view kMethods =
-    "hello, commit, plan, status, history, rollback, explain, conntrack.list, conntrack.stats and "
-    "conntrack.flush";
+    "hello, commit, confirm, plan, status, history, rollback, explain, conntrack.list, "
+    "conntrack.stats and conntrack.flush";
 
 /// Flows that a plan names.
 constexpr std::size_t kFlowsShown = 100;
@@ -95,6 +97,53 @@ tl::expected<Intent, RpcError> intent_of(const Caller& caller, const json& param
   return Intent{.who = caller.text(), .comment = *std::move(comment)};
 }
 
+/// Of a commit: nothing where it is not on trial.
+tl::expected<std::optional<Terms>, RpcError> terms_of(const json& params) {
+  const auto span = params.find("confirm_s");
+  const auto guards = params.find("guards");
+  if (span == params.end()) {
+    if (guards != params.end()) {
+      return wrong_params("guards without confirm_s: only what is on trial can be undone");
+    }
+    return std::nullopt;
+  }
+  if (!span->is_number_unsigned() || *span == 0U || *span > kConfirmSecondsMax) {
+    return wrong_params(
+        fmt::format("confirm_s is not a number of seconds from 1 to {}", kConfirmSecondsMax));
+  }
+  Terms terms{.confirm_within = std::chrono::seconds(span->get<std::uint64_t>())};
+  if (guards == params.end()) {
+    return terms;
+  }
+  if (!guards->is_array() || guards->size() > kGuardsMax) {
+    return wrong_params(fmt::format("guards is not a list of at most {} texts", kGuardsMax));
+  }
+  for (const json& text : *guards) {
+    if (!text.is_string() || !is_printable(text.get_ref<const std::string&>())) {
+      return wrong_params("guards has something that is no text, or control characters");
+    }
+    auto guard = Guard::parse(text.get_ref<const std::string&>());
+    if (!guard) {
+      return wrong_params(guard.error().message);
+    }
+    terms.guards.push_back(*std::move(guard));
+  }
+  return terms;
+}
+
+/// Packets that policy denied, since start.
+std::uint64_t denied_packets(const dataplane::DataplaneStatus& plane) {
+  std::uint64_t denied = 0;
+  for (const dataplane::WorkerStatus& worker : plane.workers) {
+    for (const auto reason :
+         {dataplane::DropReason::policy_denied, dataplane::DropReason::policy_deny}) {
+      const auto index = static_cast<std::size_t>(reason);
+      denied += index < worker.drops.size() ? worker.drops[index] : 0;
+    }
+  }
+  return denied;
+}
+
 /// The port of `explain`: a number, or "-" for a flow that only rules without ports match.
 tl::expected<std::string, RpcError> port_text(const json& params) {
   const auto found = params.find("port");
@@ -161,7 +210,8 @@ void Commands::dispatch(const Caller& caller, Request request, const Done& done)
     if (const auto known = only(params, {}); !known) {
       return done(tl::unexpected(known.error()));
     }
-    return done(method == "status" ? status_json(daemon_, reconcile_) : history_json(reconcile_));
+    return done(method == "status" ? status_json(daemon_, reconcile_, trial_, last_undone_)
+                                   : history_json(reconcile_));
   }
   if (method == "hello") {
     return done(hello(params));
@@ -171,6 +221,9 @@ void Commands::dispatch(const Caller& caller, Request request, const Done& done)
   }
   if (method == "commit") {
     return commit_request(caller, params, done);
+  }
+  if (method == "confirm") {
+    return done(confirm(caller, params));
   }
   if (method == "plan") {
     return plan_request(params, done);
@@ -204,13 +257,18 @@ Answer Commands::hello(const json& params) const {
 }
 
 void Commands::commit_request(const Caller& caller, json& params, const Done& done) {
-  if (const auto known = only(params, {"manifests", "comment"}); !known) {
+  if (const auto known = only(params, {"manifests", "comment", "confirm_s", "guards"}); !known) {
     return done(tl::unexpected(known.error()));
   }
   auto intent = intent_of(caller, params);
   if (!intent) {
     return done(tl::unexpected(std::move(intent).error()));
   }
+  auto terms = terms_of(params);
+  if (!terms) {
+    return done(tl::unexpected(std::move(terms).error()));
+  }
+  intent->terms = *std::move(terms);
   auto manifests = manifests_of(params);
   if (!manifests) {
     return done(tl::unexpected(std::move(manifests).error()));
@@ -300,18 +358,115 @@ void Commands::commit(std::vector<policy::Manifest> manifests, Intent intent, Do
 }
 
 void Commands::rollback(std::optional<std::uint64_t> number, Intent intent, Done done) {
-  const auto found = reconcile_.find(number);
-  if (!found) {
-    return done(refuse(RpcCode::unknown_revision, found.error().message));
+  const Revision* target = nullptr;
+  if (!number && trial_.pending()) {
+    target = &trial_.base();
+  } else {
+    const auto found = reconcile_.find(number);
+    if (!found) {
+      return done(refuse(RpcCode::unknown_revision, found.error().message));
+    }
+    target = *found;
   }
-  intent.rollback_to = (*found)->number;
+  intent.rollback_to = target->number;
   // The snapshot stays alive even if the revision leaves the history meanwhile.
-  change([this, snapshot = (*found)->snapshot] { return reconcile_.prepare(snapshot); },
+  change([this, snapshot = target->snapshot] { return reconcile_.prepare(snapshot); },
          std::move(intent),
          std::move(done));
 }
 
+tl::expected<void, RpcError> Commands::may_change(const Intent& intent) const {
+  if (!trial_.pending() || intent.ends_trial) {
+    return {};
+  }
+  const std::uint64_t tried = trial_.tried().number;
+  if (trial_.is_undoing()) {
+    return refuse(RpcCode::on_trial,
+                  fmt::format("revision {} is being undone this moment; try again", tried));
+  }
+  if (intent.terms || intent.rollback_to) {
+    return {};
+  }
+  return refuse(
+      RpcCode::on_trial,
+      fmt::format("revision {} by {} is on trial for another {}: `portcullis confirm` keeps it, "
+                  "`portcullis rollback` undoes it, and `commit --confirm` goes on from it",
+                  tried,
+                  trial_.tried().intent.who,
+                  duration_text(trial_.left(Trial::Clock::now()))));
+}
+
+Answer Commands::confirm(const Caller& caller, const json& params) {
+  if (const auto known = only(params, {"revision"}); !known) {
+    return tl::unexpected(known.error());
+  }
+  const auto revision = params.find("revision");
+  const bool is_named = revision != params.end() && !revision->is_null();
+  if (is_named && !revision->is_number_unsigned()) {
+    return wrong_params("revision is not a number of the history");
+  }
+  if (!trial_.pending()) {
+    return refuse(RpcCode::no_trial,
+                  last_undone_ ? fmt::format("nothing is on trial; revision {} was undone: {}",
+                                             last_undone_->revision,
+                                             last_undone_->reason)
+                               : "nothing is on trial");
+  }
+  if (trial_.is_undoing()) {
+    return refuse(RpcCode::no_trial,
+                  fmt::format("too late: revision {} is being undone", trial_.tried().number));
+  }
+  if (is_named && *revision != trial_.tried().number) {
+    return refuse(RpcCode::no_trial,
+                  fmt::format("revision {} is on trial, not {}",
+                              trial_.tried().number,
+                              revision->get<std::uint64_t>()));
+  }
+  json result = to_json(trial_.tried());
+  trial_.end();
+  log::info("control: revision {} confirmed by {}", result["revision"].dump(), caller.text());
+  return result;
+}
+
+void Commands::tick(Trial::Clock::time_point now) {
+  trial_.observe(denied_packets(reconcile_.dataplane()), now);
+  if (!trial_.pending()) {
+    return;
+  }
+  if (auto reason = trial_.reason_to_undo(now)) {
+    undo_trial(*std::move(reason));
+  }
+}
+
+void Commands::undo_trial(std::string reason) {
+  const Revision& base = trial_.base();
+  Undone undone{.revision = trial_.tried().number, .base = base.number, .reason = reason};
+  log::warn("control: undoing revision {}: {}", undone.revision, reason);
+  Intent intent{.who = "portcullisd",
+                .comment = fmt::format("revision {} undone: {}", undone.revision, reason),
+                .rollback_to = base.number,
+                .ends_trial = true};
+  const auto done = [this, undone = std::move(undone)](const Answer& answer) {
+    if (!answer) {
+      log::error("control: revision {} could not be undone, and is tried again in {}: {}",
+                 undone.revision,
+                 duration_text(Trial::kRetry),
+                 answer.error().message);
+      return trial_.undoing_failed(Trial::Clock::now());
+    }
+    last_undone_ = undone;
+    last_undone_->time = std::chrono::system_clock::now();
+  };
+  trial_.set_undoing();
+  change([this, snapshot = base.snapshot] { return reconcile_.prepare(snapshot); },
+         std::move(intent),
+         done);
+}
+
 void Commands::change(std::function<Prepared()> compile, Intent intent, Done done) {
+  if (const auto free = may_change(intent); !free) {
+    return done(tl::unexpected(free.error()));
+  }
   auto change = std::make_shared<Change>();
   change->intent = std::move(intent);
   change->done = std::move(done);
@@ -337,14 +492,26 @@ void Commands::enforce(const std::shared_ptr<Change>& change) {
   if (!change->prepared) {
     return refused(rejected(change->prepared.error()));
   }
+  // A trial may have begun while this was compiled.
+  if (const auto free = may_change(intent); !free) {
+    return refused(tl::unexpected(free.error()));
+  }
   const std::vector<policy::Diagnostic> warnings = std::move(change->prepared->warnings);
+  const std::optional<Revision> before =
+      reconcile_.history().empty() ? std::nullopt : std::optional(reconcile_.history().back());
   change->revoked = flows_revoked(reconcile_);
   const auto applied = reconcile_.apply(*std::move(change->prepared), intent);
   if (!applied) {
     return refused(refuse(RpcCode::not_published, to_string(applied.error())));
   }
+  if (intent.rollback_to) {
+    trial_.end();
+  } else if (intent.terms && before && (applied->changed || trial_.pending())) {
+    trial_.begin(applied->revision, *before, *intent.terms, Trial::Clock::now());
+  }
   json& result = change->result;
   result = to_json(applied->revision);
+  result["trial"] = trial_json(trial_);
   result["changed"] = applied->changed;
   result["warnings"] = to_json(std::span(warnings));
   result["flows"] = {{"denied", count_json(change->denied)}, {"ended", 0}};

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "control/reconcile.h"
 #include "control/server.h"
 #include "control/status.h"
+#include "control/trial/trial.h"
 #include "policy/snapshot.h"
 
 namespace portcullis::control {
@@ -30,8 +32,12 @@ class Commands {
 
   /// Compiles on the lane, then enforces; answers with the revision or with why not.
   void commit(std::vector<policy::Manifest> manifests, Intent intent, Done done);
-  /// Enforces an earlier revision's snapshot as a new revision; absent: the one ahead of this.
+  /// Enforces an earlier revision's snapshot as a new revision; absent: the one ahead of this, and
+  /// in a trial the one ahead of the trial. Ends a trial.
   void rollback(std::optional<std::uint64_t> number, Intent intent, Done done);
+  /// Looks after a trial: undoes it when its time is over or a guard trips. To be called each
+  /// second or so.
+  void tick(Trial::Clock::time_point now);
 
  private:
   struct Change;
@@ -46,6 +52,11 @@ class Commands {
   /// As a commit, but nothing is enforced.
   void plan_request(nlohmann::json& params, const Done& done);
   void rollback_request(const Caller& caller, const nlohmann::json& params, const Done& done);
+  /// Ends the trial of the running revision: it stays.
+  [[nodiscard]] Answer confirm(const Caller& caller, const nlohmann::json& params);
+  /// Errors: a trial is under way that this change is no part of.
+  [[nodiscard]] tl::expected<void, RpcError> may_change(const Intent& intent) const;
+  void undo_trial(std::string reason);
   /// Asks the workers about their flows, on the lane.
   void flows_request(const Caller& caller, const Request& request, const Done& done);
   /// Publishes what was compiled; then ends the flows that it denies, on the lane, and answers.
@@ -55,6 +66,8 @@ class Commands {
   Lane& lane_;
   Reconcile& reconcile_;
   Daemon daemon_;
+  Trial trial_;
+  std::optional<Undone> last_undone_;
 };
 
 }  // namespace portcullis::control

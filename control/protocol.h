@@ -32,6 +32,8 @@ enum class RpcCode : int {
   unknown_revision = -32011,  // Not in the history.
   not_published = -32012,     // Compiled, but the dataplane did not take it.
   not_answered = -32013,      // A worker did not say in time what its flows are.
+  on_trial = -32014,          // A change waits to be confirmed: no other one meanwhile.
+  no_trial = -32015,          // Nothing waits to be confirmed, or not this revision.
 };
 
 struct RpcError {

@@ -18,6 +18,7 @@
 #include "classifier/compile.h"
 #include "classifier/table.h"
 #include "control/rule_ledger.h"
+#include "control/trial/terms.h"
 #include "dataplane/dataplane.h"
 #include "observe/explain.h"
 #include "policy/locate.h"
@@ -63,6 +64,8 @@ struct Intent {
   std::string who;
   std::string comment;
   std::optional<std::uint64_t> rollback_to;  // The revision whose snapshot this is.
+  std::optional<Terms> terms;                // It is on trial, on these.
+  bool ends_trial = false;                   // The daemon undoes a trial.
 };
 
 struct Counts {

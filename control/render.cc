@@ -205,6 +205,38 @@ std::string table_line(const json& revision) {
                      number(revision, "duration_ms"));
 }
 
+/// How to keep what is on trial; empty where nothing is.
+std::string trial_line(const json& result) {
+  const json& trial = part(result, "trial");
+  return trial.is_object() ? fmt::format(
+                                 "on trial: revision {} comes back in {}, unless "
+                                 "`portcullis confirm` keeps this one\n",
+                                 text(trial, "base"),
+                                 span_text(number(trial, "left_s")))
+                           : "";
+}
+
+/// "4 in 9m12s, unless ...; guards ...", or "nothing".
+std::string trial_text(const json& trial) {
+  if (!trial.is_object()) {
+    return "nothing";
+  }
+  std::string out = fmt::format("revision {} by {}; {} comes back in {}, unless it is confirmed",
+                                text(trial, "revision"),
+                                text(trial, "who"),
+                                text(trial, "base"),
+                                span_text(number(trial, "left_s")));
+  for (const json& guard : part(trial, "guards")) {
+    out += fmt::format("; guard {}", guard.is_string() ? guard.get<std::string>() : "");
+  }
+  if (!text(trial, "denied_per_second").empty()) {
+    out += fmt::format("; denied {:.1f}/s, {:.1f}/s before",
+                       number(trial, "denied_per_second"),
+                       number(trial, "denied_per_second_before"));
+  }
+  return out;
+}
+
 std::string flow_table(const json& flows) {
   std::vector<Row> rows{{"PROTOCOL", "FLOW", "STATE", "TIMEOUT", "CPU", "EGRESS BY", "INGRESS BY"}};
   for (const json& flow : flows) {
@@ -256,11 +288,17 @@ std::string diagnostic_lines(const json& list) {
 
 }  // namespace
 
+std::string render_confirm(const json& result) {
+  return fmt::format(
+      "revision {} stays: {}\n", text(result, "revision"), counts_text(part(result, "counts")));
+}
+
 std::string render_commit(const json& result) {
   std::string out = diagnostic_lines(part(result, "warnings"));
   const std::string revision = text(result, "revision");
   if (text(result, "changed") == "false") {
-    return out + fmt::format("unchanged: revision {} enforces this content already\n", revision);
+    return out + fmt::format("unchanged: revision {} enforces this content already\n", revision) +
+           trial_line(result);
   }
   const std::string origin = text(result, "rollback_to");
   out += fmt::format("revision {}{} is enforced: {}\n",
@@ -274,7 +312,7 @@ std::string render_commit(const json& result) {
                        text(flows, "denied"),
                        text(flows, "ended"));
   }
-  return out;
+  return out + trial_line(result);
 }
 
 std::string render_plan(const json& result) {
@@ -332,6 +370,15 @@ std::string render_status(const json& result) {
       {"flows", fmt::format("{} of {}", text(conntrack, "flows"), text(conntrack, "flows_max"))},
       {"drops", drops_text(part(result, "drops"))},
   };
+  rows.push_back({"on trial", trial_text(part(result, "trial"))});
+  const json& undone = part(result, "last_undone");
+  if (undone.is_object()) {
+    rows.push_back({"last undone",
+                    fmt::format("revision {}, {} ago: {}",
+                                text(undone, "revision"),
+                                span_text(number(undone, "age_s")),
+                                text(undone, "reason"))});
+  }
   const json& refused = part(result, "last_refused");
   rows.push_back({"last refused",
                   refused.is_object() ? fmt::format("{} ago, by {}: {}",

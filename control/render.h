@@ -13,6 +13,7 @@
 namespace portcullis::control {
 
 std::string render_commit(const nlohmann::json& result);
+std::string render_confirm(const nlohmann::json& result);
 std::string render_plan(const nlohmann::json& result);
 std::string render_status(const nlohmann::json& result);
 std::string render_history(const nlohmann::json& result);

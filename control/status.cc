@@ -212,7 +212,26 @@ json history_json(const Reconcile& reconcile) {
   return {{"revisions", std::move(revisions)}};
 }
 
-json status_json(const Daemon& daemon, const Reconcile& reconcile) {
+json trial_json(const Trial& trial) {
+  if (!trial.pending()) {
+    return {};
+  }
+  const std::chrono::seconds left = trial.left(Trial::Clock::now());
+  const auto rate = trial.denied_rate();
+  return {{"revision", trial.tried().number},
+          {"base", trial.base().number},
+          {"who", trial.tried().intent.who},
+          {"deadline", text_of(std::chrono::system_clock::now() + left)},
+          {"left_s", left.count()},
+          {"guards", list_of(trial.terms().guards, [](const Guard& guard) { return guard.text; })},
+          {"denied_per_second", rate ? json(*rate) : json()},
+          {"denied_per_second_before", trial.denied_before()}};
+}
+
+json status_json(const Daemon& daemon,
+                 const Reconcile& reconcile,
+                 const Trial& trial,
+                 const std::optional<Undone>& last_undone) {
   const dataplane::DataplaneStatus plane = reconcile.dataplane();
   const std::chrono::duration<double> uptime = std::chrono::steady_clock::now() - daemon.started;
   std::vector<RuleTotal> rules = reconcile.rule_totals();
@@ -232,7 +251,16 @@ json status_json(const Daemon& daemon, const Reconcile& reconcile) {
       {"drops", total_drops_json(plane)},
       {"conntrack", conntrack_json(daemon.config.conntrack, plane)},
       {"rules", list_of(rules, total_json)},
+      {"trial", trial_json(trial)},
+      {"last_undone", nullptr},
       {"last_refused", nullptr}};
+  if (last_undone) {
+    body["last_undone"] = {{"time", text_of(last_undone->time)},
+                           {"age_s", age_s(last_undone->time)},
+                           {"revision", last_undone->revision},
+                           {"base", last_undone->base},
+                           {"reason", last_undone->reason}};
+  }
   if (const auto& refused = reconcile.last_refused()) {
     body["last_refused"] = {{"time", text_of(refused->time)},
                             {"age_s", age_s(refused->time)},

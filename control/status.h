@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,7 @@
 
 #include "config/config.h"
 #include "control/reconcile.h"
+#include "control/trial/trial.h"
 #include "policy/snapshot.h"
 
 namespace portcullis::control {
@@ -28,9 +30,15 @@ nlohmann::json to_json(std::span<const policy::Diagnostic> diagnostics);
 nlohmann::json to_json(const Revision& revision);
 nlohmann::json to_json(const RuleName& name);
 
+/// Null where there is none.
+nlohmann::json trial_json(const Trial& trial);
+
 /// The result of `history`: revisions, newest first.
 nlohmann::json history_json(const Reconcile& reconcile);
 /// The result of `status`.
-nlohmann::json status_json(const Daemon& daemon, const Reconcile& reconcile);
+nlohmann::json status_json(const Daemon& daemon,
+                           const Reconcile& reconcile,
+                           const Trial& trial,
+                           const std::optional<Undone>& last_undone);
 
 }  // namespace portcullis::control

@@ -201,7 +201,7 @@ TEST_F(ControlPlane, SpeaksToTheCommandLine) {
   EXPECT_NE(back.output.find("revision 3 (the content of 1)"), std::string::npos) << back.output;
   const Told history = ask_history(target());
   EXPECT_NE(history.output.find("rollback to 1: undo"), std::string::npos) << history.output;
-  const Told wrong = ask_commit(target(), shop({70'000}), "");
+  const Told wrong = ask_commit(target(), shop({70'000}), {});
   EXPECT_EQ(wrong.exit_code, 2);
   EXPECT_EQ(wrong.trouble.find("policy.yaml:"), 0U) << wrong.trouble;
   EXPECT_EQ(ask_status({.socket = "/nonexistent/s"}).exit_code, 2);

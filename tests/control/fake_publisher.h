@@ -35,7 +35,7 @@ class FakePublisher : public Publisher {
                          .dropped = 4,
                          .flows = 3,
                          .flows_created = 9,
-                         .drops = {0, 4}}}};
+                         .drops = {0, denied}}}};
   }
 
   /// As a worker would, with `flow_table` for its own; none: there is no worker.
@@ -62,6 +62,7 @@ class FakePublisher : public Publisher {
   std::uint64_t published = 0;
   std::vector<dataplane::RuleHits> hits;
   bool broken = false;
+  std::uint64_t denied = 4;  // Packets, by policy.
 };
 
 /// Two pods of namespace shop: web at 10.0.0.1, db at 10.0.0.2.

@@ -122,7 +122,7 @@ TEST_F(Flows, AreToldInWordsByPlanAndCommit) {
   EXPECT_NE(plan.output.find("it would be revision 2"), std::string::npos) << plan.output;
   EXPECT_NE(plan.output.find("it would deny 2 of those tracked"), std::string::npos) << plan.output;
   EXPECT_NE(plan.output.find("10.0.0.1:40000"), std::string::npos) << plan.output;
-  const Told done = ask_commit(target(), shop({81}), "");
+  const Told done = ask_commit(target(), shop({81}), {});
   EXPECT_NE(done.output.find("it denied 2 of those tracked; 2 ended"), std::string::npos)
       << done.output;
   EXPECT_EQ(ask_plan(target(true), shop({81})).exit_code, 0);

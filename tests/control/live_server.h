@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -71,6 +72,15 @@ class LiveServer {
 
   [[nodiscard]] const std::string& socket() const { return socket_; }
   [[nodiscard]] Lane& lane() { return *lane_; }
+  /// Runs `task` on the server's thread, and waits for its end.
+  void run(const Task& task) {
+    std::promise<void> done;
+    loop_->post([&] {
+      task();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
   [[nodiscard]] Client connect() const {
     auto client = Client::connect(socket_, std::chrono::seconds(20));
     PORTCULLIS_CHECK(client.has_value());

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "control/trial/trial.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace portcullis::control {
+
+void Trial::observe(std::uint64_t denied, Clock::time_point now) {
+  samples_.push_back({.time = now, .denied = denied});
+  while (samples_.size() > 2 && now - samples_[1].time >= kWindow) {
+    samples_.pop_front();
+  }
+}
+
+void Trial::begin(const Revision& tried, const Revision& base, Terms terms, Clock::time_point now) {
+  if (!pending_) {
+    pending_ = Pending{.base = base, .denied_before = denied_rate().value_or(0)};
+  }
+  pending_->tried = tried;
+  pending_->terms = std::move(terms);
+  pending_->deadline = now + pending_->terms.confirm_within;
+  samples_.clear();
+}
+
+void Trial::undoing_failed(Clock::time_point now) {
+  if (pending_) {
+    pending_->undoing = false;
+    pending_->deadline = now + kRetry;
+    pending_->terms.guards.clear();
+  }
+}
+
+std::optional<std::string> Trial::reason_to_undo(Clock::time_point now) const {
+  if (pending_->undoing) {
+    return std::nullopt;
+  }
+  if (now >= pending_->deadline) {
+    return fmt::format("it was not confirmed within {}",
+                       duration_text(pending_->terms.confirm_within));
+  }
+  const auto rate = denied_rate();
+  for (const Guard& guard : pending_->terms.guards) {
+    if (rate && *rate >= guard.limit(pending_->denied_before)) {
+      return fmt::format("guard \"{}\" tripped: {:.1f} packets a second, {:.1f} before",
+                         guard.text,
+                         *rate,
+                         pending_->denied_before);
+    }
+  }
+  return std::nullopt;
+}
+
+std::chrono::seconds Trial::left(Clock::time_point now) const {
+  return std::max(std::chrono::ceil<std::chrono::seconds>(pending_->deadline - now),
+                  std::chrono::seconds{0});
+}
+
+std::optional<double> Trial::denied_rate() const {
+  if (samples_.size() < 2) {
+    return std::nullopt;
+  }
+  const std::chrono::duration<double> span = samples_.back().time - samples_.front().time;
+  if (span.count() <= 0 || (pending_ && span < kSettle)) {
+    return std::nullopt;
+  }
+  return static_cast<double>(samples_.back().denied - samples_.front().denied) / span.count();
+}
+
+}  // namespace portcullis::control
