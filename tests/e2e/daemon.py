@@ -25,7 +25,7 @@ def quoted(values):
     return "[" + ", ".join(json.dumps(value) for value in values) + "]"
 
 
-def configuration(lab, socket_path, manifests, extra="", vdev=AF_PACKET):
+def configuration(lab, socket_path, manifests, extra="", vdev=AF_PACKET, reject="drop"):
     """The TOML for a lab's mode. `extra` is appended, e.g. another section."""
     # The worker gets a processor of its own where there are two.
     processors = sorted(os.sched_getaffinity(0))
@@ -45,7 +45,7 @@ def configuration(lab, socket_path, manifests, extra="", vdev=AF_PACKET):
     else:
         lines += ["[mode]", 'kind = "node"', f"gateways = {quoted(lab_module.UPLINK_GATEWAYS)}",
                   f"uplink_networks = {quoted(lab_module.UPLINK_NETWORKS)}"]
-    lines += ["[policy]", f"manifests = {quoted(manifests)}",
+    lines += ["[policy]", f"manifests = {quoted(manifests)}", f'reject = "{reject}"',
               "[control]", f'socket = "{socket_path}"', extra]
     return "\n".join(lines) + "\n"
 
@@ -57,13 +57,13 @@ class StartFailure(Exception):
 class Daemon:
     """A running portcullisd. `manifests`: what it enforces from the first packet."""
 
-    def __init__(self, lab, manifests=(shop.SHOP,), extra="", vdev=AF_PACKET):
+    def __init__(self, lab, manifests=(shop.SHOP,), extra="", vdev=AF_PACKET, reject="drop"):
         self.lab, folder = lab, lab.run.folder
         self.socket = os.path.join(folder, "control.sock")
         self.config = os.path.join(folder, "portcullis.toml")
         self.log_path = os.path.join(folder, "portcullisd.log")
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(configuration(lab, self.socket, manifests, extra, vdev))
+            file.write(configuration(lab, self.socket, manifests, extra, vdev, reject))
         self.process = self._start(os.path.join(folder, "notify.sock"))
 
     def _start(self, notify_path):

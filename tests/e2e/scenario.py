@@ -19,6 +19,7 @@ class LabCase(unittest.TestCase):
     mode = "node"
     with_daemon = True
     vdev = daemon_module.AF_PACKET
+    reject = "drop"
     lab_kind = lab_module.Lab
 
     @classmethod
@@ -27,7 +28,7 @@ class LabCase(unittest.TestCase):
         cls.addClassCleanup(cls.run_.close)
         cls.lab = cls.lab_kind(cls.run_, cls.mode)
         if cls.with_daemon:
-            cls.daemon = daemon_module.Daemon(cls.lab, vdev=cls.vdev)
+            cls.daemon = daemon_module.Daemon(cls.lab, vdev=cls.vdev, reject=cls.reject)
 
     def line(self, source, destination, protocol, port=0, family=4):
         """One line of the matrix by its ends, also one that expect.tsv does not have."""

@@ -65,7 +65,10 @@ class NodeDenial(scenario.LabCase):
         self.addCleanup(numbered.stop)
         self.assertTrue(numbered.wait_for(500, PATIENCE_S))
         before = self.drops_of("POLICY_DENIED")
-        self.daemon.commit(swaps.files_without(swaps.STATSD, swaps.EXPORT), "lock down")
+        flows = self.daemon.ask("commit", *swaps.files_without(swaps.STATSD, swaps.EXPORT))["flows"]
+        # The stream, and both connections of iperf3.
+        self.assertGreaterEqual(flows["denied"], 3)
+        self.assertGreaterEqual(flows["ended"], 3)
         self.assertIsNotNone(numbered.silent_after(0.5, 3), "the stream goes on")
         self.assertGreater(self.drops_of("POLICY_DENIED"), before)
         time.sleep(1)
@@ -77,6 +80,18 @@ class NodeDenial(scenario.LabCase):
         self.assertEqual(status, 0, error)
         self.assertTrue(numbered.wait_for(500, PATIENCE_S), "the stream does not come back")
         self.assertTrue(self.reaches("jobs/report-1", "storage/db-1", "TCP", 5201))
+
+
+    def test_a_change_on_trial_is_undone_by_itself(self):
+        numbered = swaps.paced(self.lab)
+        self.addCleanup(numbered.stop)
+        self.assertTrue(numbered.wait_for(500, PATIENCE_S))
+        tried = self.daemon.ask("commit", *swaps.files_without(swaps.STATSD), "--confirm", "3s")
+        self.assertIsNotNone(numbered.silent_after(0.5, 3), "the stream goes on")
+        self.assertTrue(numbered.wait_for(500, PATIENCE_S), "the stream does not come back")
+        status = self.daemon.ask("status")
+        self.assertEqual(status["last_undone"]["revision"], tried["revision"])
+        self.assertEqual(status["running"]["rollback_to"], tried["trial"]["base"])
 
 
 class WireSwap(NodeSwap):
