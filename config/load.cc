@@ -129,6 +129,17 @@ constexpr std::array<Key<Ct>, 10> kConntrackKeys{{
     {"tcp_window", [](Ct& s, const Value& v) { v.read(s.tcp_window.emplace(), kTcpWindow); }},
 }};
 
+constexpr std::array<Choice<Tunnels::Kind>, 4> kTunnelKinds{{{"vxlan", Tunnels::Kind::vxlan},
+                                                             {"geneve", Tunnels::Kind::geneve},
+                                                             {"gre", Tunnels::Kind::gre},
+                                                             {"ipip", Tunnels::Kind::ipip}}};
+constexpr std::array<Key<Tunnels>, 4> kTunnelsKeys{{
+    {"kinds", [](Tunnels& s, const Value& v) { v.read(s.kinds, kTunnelKinds); }},
+    {"vxlan_ports", [](Tunnels& s, const Value& v) { v.read(s.vxlan_ports, 1U, 65'535U); }},
+    {"geneve_ports", [](Tunnels& s, const Value& v) { v.read(s.geneve_ports, 1U, 65'535U); }},
+    {"endpoints", [](Tunnels& s, const Value& v) { v.read(s.endpoints); }},
+}};
+
 constexpr std::array<Key<Control>, 4> kControlKeys{{
     {"socket", [](Control& s, const Value& v) { v.read(s.socket); }},
     {"clients_max", [](Control& s, const Value& v) { v.read(s.clients_max, 1, 1024); }},
@@ -160,6 +171,7 @@ void for_each_section(Config& config, Visit visit) {
   visit("mode", std::span(kModeKeys), config.mode);
   visit("policy", std::span(kPolicyKeys), config.policy);
   visit("conntrack", std::span(kConntrackKeys), config.conntrack);
+  visit("tunnels", std::span(kTunnelsKeys), config.tunnels);
   visit("control", std::span(kControlKeys), config.control);
   visit("observe", std::span(kObserveKeys), config.observe);
   visit("limits", std::span(kLimitsKeys), config.limits);
