@@ -61,7 +61,7 @@ CLI::Option* add_cluster_options(CLI::App& verb, ClusterSource& source) {
           ->capture_default_str();
   verb.add_option("--config",
                   source.config,
-                  "A daemon's configuration: its static rules, default mode and pod CIDRs")
+                  "A daemon's configuration: its static rules, tunnels, default mode, pod CIDRs")
       ->excludes(mode)
       ->type_name("FILE");
   return manifests;
@@ -95,6 +95,7 @@ std::optional<Cluster> open_cluster(const ClusterSource& source) {
                                                     ? classifier::DefaultMode::deny
                                                     : classifier::DefaultMode::kubernetes};
   std::vector<policy::NamedStaticRule> static_rules;
+  config::Tunnels tunnels;
   if (!source.config.empty()) {
     const auto config = config::load(source.config);
     if (!config) {
@@ -103,6 +104,7 @@ std::optional<Cluster> open_cluster(const ClusterSource& source) {
     }
     lowering = control::lowering_of(*config);
     static_rules = control::static_rules_of(*config);
+    tunnels = config->tunnels;
   }
   Reading reading = read_cluster(source.manifests, lowering);
   print_diagnostics(reading.loaded.diagnostics);
@@ -115,8 +117,10 @@ std::optional<Cluster> open_cluster(const ClusterSource& source) {
     print_diagnostics({diagnostic_of(table.error())});
     return std::nullopt;
   }
-  return Cluster{
-      std::move(reading.loaded.snapshot), *std::move(reading.lowered), *std::move(table)};
+  return Cluster{std::move(reading.loaded.snapshot),
+                 *std::move(reading.lowered),
+                 *std::move(table),
+                 std::move(tunnels)};
 }
 
 void print_diagnostics(const std::vector<Diagnostic>& diagnostics) {

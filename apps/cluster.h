@@ -11,6 +11,7 @@
 
 #include "classifier/rule.h"
 #include "classifier/table.h"
+#include "config/config.h"
 #include "observe/enforced.h"
 #include "policy/lower.h"
 #include "policy/snapshot.h"
@@ -21,7 +22,7 @@ namespace portcullis::apps {
 struct ClusterSource {
   std::vector<std::string> manifests;
   std::string default_mode = "kubernetes";
-  std::string config;  // A daemon's, for its static rules, default mode and pod CIDRs; or empty.
+  std::string config;  // A daemon's, for its static rules, tunnels, default mode, pod CIDRs.
 };
 
 /// Adds --manifests, which it returns, --default and --config. Owner: `source` must outlive the
@@ -32,6 +33,7 @@ struct Cluster {
   policy::Snapshot snapshot;
   policy::Lowered lowered;
   std::unique_ptr<const classifier::Table> table;
+  config::Tunnels tunnels;  // Of ClusterSource::config.
 
   [[nodiscard]] observe::Enforced enforced() const {
     return {*table, lowered.rules, lowered.provenance, lowered.endpoints};

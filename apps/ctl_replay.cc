@@ -32,7 +32,9 @@ int replay(const ReplayVerb& options) {
                                          .rule_ids = classifier::kBuiltinRules +
                                                      cluster->lowered.rules.rules.size() +
                                                      cluster->lowered.rules.static_rules.size()};
-  const auto result = dataplane::replay(generation, options.files);
+  dataplane::ReplayOptions files = options.files;
+  files.tunnels = cluster->tunnels;
+  const auto result = dataplane::replay(generation, files);
   if (!result) {
     fmt::print(stderr, "portcullis: {}\n", to_string(result.error()));
     return kExitTrouble;
@@ -54,7 +56,7 @@ OUT gets what is forwarded, with ARP and neighbour discovery, as a wire would pa
 the rest.
 Replies and ICMP errors count for the flow they belong to. Reads pcap and pcapng of Ethernet.
 The daemon's own default is deny; say --default deny to see what it would do, or --config FILE
-to see it with that daemon's static rules too.
+to see it with that daemon's static rules and tunnels too.
 Exit codes: 0 replayed, 2 the input cannot be used.
 
 Examples:

@@ -22,6 +22,8 @@ inline constexpr std::size_t kHeldMax = 512;
 inline constexpr unsigned kIpv6ExtensionsMax = 8;
 /// VLAN tags (802.1Q, 802.1ad) walked before a packet counts as malformed.
 inline constexpr unsigned kVlanTagsMax = 2;
+/// Blocks of addresses between which tunnels are looked into.
+inline constexpr std::size_t kTunnelEndpointsMax = 64;
 /// Datagrams in fragments that a worker follows; stretches of one with gaps between them; and later
 /// fragments that wait for their first one.
 inline constexpr std::size_t kDatagramsMax = 1024;

@@ -82,6 +82,17 @@ struct Conntrack {
   friend bool operator==(const Conntrack&, const Conntrack&) = default;
 };
 
+/// [tunnels]: encapsulations whose inner packets are judged in place of the outer ones.
+struct Tunnels {
+  enum class Kind : std::uint8_t { vxlan, geneve, gre, ipip };
+  std::vector<Kind> kinds;  // None: every packet is judged by its own header.
+  std::vector<std::uint16_t> vxlan_ports{4789};
+  std::vector<std::uint16_t> geneve_ports{6081};
+  std::vector<Prefix> endpoints;  // Outer source and destination must be in one of these.
+
+  friend bool operator==(const Tunnels&, const Tunnels&) = default;
+};
+
 /// [control]: the Unix socket.
 struct Control {
   std::string socket = "/run/portcullis/control.sock";
@@ -137,6 +148,7 @@ struct Config {
   Policy policy;
   std::vector<StaticRule> static_rules;
   Conntrack conntrack;
+  Tunnels tunnels;
   Control control;
   Observe observe;
   Limits limits;

@@ -4,21 +4,19 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include "base/file.h"
 #include "base/limits.h"
 #include "config/nesting.h"
 #include "config/rule_words.h"
 #include "config/suggest.h"
+#include "config/toml_value.h"
 #include "config/validate.h"
 
 namespace portcullis::config {
@@ -27,213 +25,6 @@ namespace {
 constexpr std::size_t kFileBytesMax = std::size_t{1} << 20U;
 constexpr std::uint32_t kCpuMax = 1023;
 constexpr std::uint32_t kTimeoutMaxSeconds = 30 * 24 * 3600;
-
-/// Collects problems with their places, to be put in order at the end.
-class Problems {
- public:
-  explicit Problems(std::string_view name) : name_(name) {}
-
-  void add(const toml::source_position& at, std::string message) {
-    found_.push_back({at.line, at.column, std::move(message)});
-  }
-
-  [[nodiscard]] std::vector<Error> take() {
-    std::stable_sort(found_.begin(), found_.end(), [](const Found& a, const Found& b) {
-      return std::tie(a.line, a.column) < std::tie(b.line, b.column);
-    });
-    std::vector<Error> out;
-    for (Found& found : found_) {
-      out.push_back(
-          {std::move(found.message),
-           found.line == 0 ? name_ : fmt::format("{}:{}:{}", name_, found.line, found.column)});
-    }
-    found_.clear();
-    return out;
-  }
-
- private:
-  struct Found {
-    toml::source_index line;
-    toml::source_index column;
-    std::string message;
-  };
-  std::string name_;
-  std::vector<Found> found_;
-};
-
-std::string_view kind_of(const toml::node& node) {
-  switch (node.type()) {
-    case toml::node_type::table:
-      return "a table";
-    case toml::node_type::array:
-      return "an array";
-    case toml::node_type::string:
-      return "a string";
-    case toml::node_type::integer:
-      return "an integer";
-    case toml::node_type::floating_point:
-      return "a floating-point number";
-    case toml::node_type::boolean:
-      return "a boolean";
-    default:
-      return "a date or time";
-  }
-}
-
-/// A name of a choice and what it stands for.
-template <typename Enum>
-using Choice = std::pair<std::string_view, Enum>;
-
-/// One value of the file, to be read into a field; knows its path for messages.
-class Value {
- public:
-  Value(const toml::node& node, std::string path, Problems& problems)
-      : node_(node), path_(std::move(path)), problems_(problems) {}
-
-  void read(bool& out) const {
-    if (const auto* boolean = node_.as_boolean()) {
-      out = boolean->get();
-    } else {
-      wrong_type("true or false");
-    }
-  }
-
-  void read(std::string& out) const {
-    if (const auto* string = node_.as_string()) {
-      out = string->get();
-    } else {
-      wrong_type("a string in quotes");
-    }
-  }
-
-  template <std::unsigned_integral Unsigned>
-  void read(Unsigned& out, std::uint32_t least, std::uint32_t most) const {
-    const auto* integer = node_.as_integer();
-    if (integer == nullptr) {
-      wrong_type("an integer");
-    } else if (integer->get() < least || integer->get() > most) {
-      problem(fmt::format("must be between {} and {}, not {}", least, most, integer->get()));
-    } else {
-      out = static_cast<Unsigned>(integer->get());
-    }
-  }
-
-  template <typename Enum, std::size_t n>
-  void read(Enum& out, const std::array<Choice<Enum>, n>& choices) const {
-    const auto* string = node_.as_string();
-    if (string == nullptr) {
-      wrong_type("a string in quotes");
-      return;
-    }
-    std::vector<std::string> names;
-    for (const auto& [name, value] : choices) {
-      if (string->get() == name) {
-        out = value;
-        return;
-      }
-      names.emplace_back(name);
-    }
-    problem(fmt::format("must be one of {}, not \"{}\"{}",
-                        fmt::join(names, ", "),
-                        string->get(),
-                        did_you_mean(string->get(), names)));
-  }
-
-  void read(IpAddress& out) const {
-    std::string text;
-    if (!read_text(text)) {
-      return;
-    }
-    if (auto address = parse_ip(text)) {
-      out = *address;
-    } else {
-      problem(address.error().message);
-    }
-  }
-
-  void read(Prefix& out) const {
-    std::string text;
-    if (!read_text(text)) {
-      return;
-    }
-    bool sloppy = false;
-    const auto prefix = parse_prefix(text, &sloppy);
-    if (!prefix) {
-      problem(prefix.error().message);
-    } else if (sloppy) {
-      problem(fmt::format(
-          "'{}' is not written as a block is (did you mean \"{}\"?)", text, to_string(*prefix)));
-    } else {
-      out = *prefix;
-    }
-  }
-
-  template <typename Optional>
-  void read(std::optional<Optional>& out) const {
-    read(out.emplace());
-  }
-
-  /// A word, read by `parse`; a number stands for itself.
-  template <typename Word>
-  void read_word(Word& out, Result<Word> (*parse)(std::string_view)) const {
-    const auto* integer = node_.as_integer();
-    const std::string text =
-        integer != nullptr ? fmt::format("{}", integer->get()) : node_.value_or(std::string());
-    if (integer == nullptr && !node_.is_string()) {
-      wrong_type("a string in quotes");
-    } else if (auto word = parse(text)) {
-      out = *word;
-    } else {
-      problem(word.error().message);
-    }
-  }
-
-  void read(std::pair<std::string, std::string>& out) const {
-    const toml::array* pair = node_.as_array();
-    if (pair == nullptr || pair->size() != 2) {
-      problem("must be a pair of port names, as [\"inside\", \"outside\"]");
-      return;
-    }
-    item(*pair, 0).read(out.first);
-    item(*pair, 1).read(out.second);
-  }
-
-  /// An array, each item read with `arguments`.
-  template <typename Item, typename... Arguments>
-  void read(std::vector<Item>& out, Arguments... arguments) const {
-    const toml::array* array = node_.as_array();
-    if (array == nullptr) {
-      wrong_type("an array in brackets");
-      return;
-    }
-    out.assign(array->size(), Item{});
-    for (std::size_t i = 0; i < array->size(); ++i) {
-      item(*array, i).read(out[i], arguments...);
-    }
-  }
-
- private:
-  [[nodiscard]] Value item(const toml::array& array, std::size_t i) const {
-    return {array[i], fmt::format("{}[{}]", path_, i), problems_};
-  }
-
-  bool read_text(std::string& text) const {
-    read(text);
-    return node_.is_string();
-  }
-
-  void wrong_type(std::string_view wanted) const {
-    problem(fmt::format("must be {}, not {}", wanted, kind_of(node_)));
-  }
-
-  void problem(const std::string& what) const {
-    problems_.add(node_.source().begin, path_ + ": " + what);
-  }
-
-  const toml::node& node_;
-  std::string path_;
-  Problems& problems_;
-};
 
 /// A key of a section: its name and the way into its field.
 template <typename Section>
@@ -338,6 +129,17 @@ constexpr std::array<Key<Ct>, 10> kConntrackKeys{{
     {"tcp_window", [](Ct& s, const Value& v) { v.read(s.tcp_window.emplace(), kTcpWindow); }},
 }};
 
+constexpr std::array<Choice<Tunnels::Kind>, 4> kTunnelKinds{{{"vxlan", Tunnels::Kind::vxlan},
+                                                             {"geneve", Tunnels::Kind::geneve},
+                                                             {"gre", Tunnels::Kind::gre},
+                                                             {"ipip", Tunnels::Kind::ipip}}};
+constexpr std::array<Key<Tunnels>, 4> kTunnelsKeys{{
+    {"kinds", [](Tunnels& s, const Value& v) { v.read(s.kinds, kTunnelKinds); }},
+    {"vxlan_ports", [](Tunnels& s, const Value& v) { v.read(s.vxlan_ports, 1U, 65'535U); }},
+    {"geneve_ports", [](Tunnels& s, const Value& v) { v.read(s.geneve_ports, 1U, 65'535U); }},
+    {"endpoints", [](Tunnels& s, const Value& v) { v.read(s.endpoints); }},
+}};
+
 constexpr std::array<Key<Control>, 4> kControlKeys{{
     {"socket", [](Control& s, const Value& v) { v.read(s.socket); }},
     {"clients_max", [](Control& s, const Value& v) { v.read(s.clients_max, 1, 1024); }},
@@ -369,6 +171,7 @@ void for_each_section(Config& config, Visit visit) {
   visit("mode", std::span(kModeKeys), config.mode);
   visit("policy", std::span(kPolicyKeys), config.policy);
   visit("conntrack", std::span(kConntrackKeys), config.conntrack);
+  visit("tunnels", std::span(kTunnelsKeys), config.tunnels);
   visit("control", std::span(kControlKeys), config.control);
   visit("observe", std::span(kObserveKeys), config.observe);
   visit("limits", std::span(kLimitsKeys), config.limits);

@@ -262,6 +262,80 @@ void check_node(const Config& config, Found& found) {
   check_gateways(config.mode, found);
 }
 
+bool has_kind(const Tunnels& tunnels, Tunnels::Kind kind) {
+  return std::find(tunnels.kinds.begin(), tunnels.kinds.end(), kind) != tunnels.kinds.end();
+}
+
+void check_tunnel_ports(const Tunnels& tunnels, Found& found) {
+  const auto& vxlan = tunnels.vxlan_ports;
+  const auto& geneve = tunnels.geneve_ports;
+  const bool has_vxlan = has_kind(tunnels, Tunnels::Kind::vxlan);
+  const bool has_geneve = has_kind(tunnels, Tunnels::Kind::geneve);
+  if (has_vxlan && vxlan.empty()) {
+    found.push_back(
+        {"tunnels.vxlan_ports", "names no port; VXLAN has 4789, Linux' old one is 8472"});
+  }
+  if (has_geneve && geneve.empty()) {
+    found.push_back({"tunnels.geneve_ports", "names no port; Geneve has 6081"});
+  }
+  for (const std::uint16_t port : geneve) {
+    if (has_vxlan && has_geneve && std::find(vxlan.begin(), vxlan.end(), port) != vxlan.end()) {
+      found.push_back({"tunnels.geneve_ports",
+                       fmt::format("port {} is VXLAN's already; a packet can be only one", port)});
+    }
+  }
+}
+
+/// A pod among the endpoints could put any inner source it likes into a packet of its own.
+void check_endpoints(const Config& config, Found& found) {
+  const std::vector<Prefix>& endpoints = config.tunnels.endpoints;
+  if (endpoints.empty()) {
+    found.push_back({"tunnels.endpoints",
+                     "is empty, so nothing would be looked into; list the nodes' networks"});
+  }
+  if (endpoints.size() > limits::kTunnelEndpointsMax) {
+    found.push_back(
+        {"tunnels.endpoints",
+         fmt::format("{} blocks are more than the {} there may be; join neighbouring ones",
+                     endpoints.size(),
+                     limits::kTunnelEndpointsMax)});
+  }
+  for (const Prefix& endpoint : endpoints) {
+    for (const Prefix& pods : config.policy.pod_cidrs) {
+      if (endpoint.contains(pods) || pods.contains(endpoint)) {
+        found.push_back(
+            {"tunnels.endpoints",
+             fmt::format("{} overlaps {} of policy.pod_cidrs, so a pod could pass for a "
+                         "node; list the nodes' addresses only",
+                         to_string(endpoint),
+                         to_string(pods))});
+      }
+    }
+  }
+}
+
+void check_tunnels(const Config& config, Found& found) {
+  const Tunnels& tunnels = config.tunnels;
+  if (tunnels == Tunnels{}) {
+    return;
+  }
+  if (config.mode.kind == Mode::Kind::node) {
+    found.push_back({"tunnels",
+                     "has no meaning where mode.kind is \"node\": pods' packets come bare, and a "
+                     "packet that is routed is judged by the address it is routed to; remove the "
+                     "section, or set mode.kind = \"wire\" between the nodes"});
+    return;
+  }
+  if (tunnels.kinds.empty()) {
+    found.push_back({"tunnels.kinds",
+                     "names no encapsulation, so nothing would be looked into; name some of "
+                     "vxlan, geneve, gre, ipip, or remove the section"});
+    return;
+  }
+  check_tunnel_ports(tunnels, found);
+  check_endpoints(config, found);
+}
+
 void check_static_rule(const StaticRule& rule, const std::string& field, Found& found) {
   constexpr std::uint8_t kIcmp = 1;
   constexpr std::uint8_t kTcp = 6;
@@ -314,6 +388,7 @@ std::vector<Contradiction> validate(const Config& config) {
       check_mirror(config, found);
       break;
   }
+  check_tunnels(config, found);
   check_static_rules(config, found);
   const std::string& socket = config.control.socket;
   if (socket.empty() || socket.size() > kSocketPathMax) {

@@ -27,8 +27,12 @@ constexpr std::array<std::string_view, kDropReasons> kNames{
     "FRAGMENT_TABLE_FULL",
     "TCP_OUT_OF_WINDOW",
     "TCP_INVALID_RESET",
+    "TUNNEL_INVALID_HEADER",
+    "TUNNEL_UNKNOWN_PAYLOAD",
+    "TUNNEL_NESTED",
+    "TUNNEL_FRAGMENTED",
 };
-static_assert(static_cast<std::size_t>(DropReason::tcp_invalid_reset) + 1 == kDropReasons);
+static_assert(static_cast<std::size_t>(DropReason::tunnel_fragmented) + 1 == kDropReasons);
 
 }  // namespace
 

@@ -29,8 +29,12 @@ enum class DropReason : std::uint8_t {
   fragments_full,          // No room to follow its datagram, or to wait for the first fragment.
   tcp_out_of_window,       // TCP of a known flow, with numbers that cannot be its sender's.
   tcp_invalid_reset,       // A RST outside of its receiver's window, or in answer to no SYN of it.
+  tunnel_invalid_header,   // A tunnel's own header: truncated, malformed, of another version.
+  tunnel_unknown_payload,  // What a tunnel carries is neither Ethernet nor IP.
+  tunnel_nested,           // A tunnel inside of a tunnel.
+  tunnel_fragmented,       // A tunnel's packet in fragments, of which most have no inner header.
 };
-inline constexpr std::size_t kDropReasons = 20;
+inline constexpr std::size_t kDropReasons = 24;
 
 /// "POLICY_DENIED" and so on.
 std::string_view to_string(DropReason reason);

@@ -55,6 +55,23 @@ FlowProgress begin(std::uint8_t protocol, Event event) noexcept {
           .finished_original = event == Event::finish};
 }
 
+bool may_begin(const Packet& packet, bool loose) noexcept {
+  if (packet.kind != Packet::Kind::flow || packet.answer) {
+    return false;
+  }
+  switch (packet.tuple.protocol) {
+    case classifier::kProtocolTcp:
+      return packet.event == Event::begin ||
+             // A later fragment has no numbers to pick a connection up by.
+             (loose && packet.l4_offset != 0 &&
+              (packet.event == Event::data || packet.event == Event::finish));
+    case classifier::kProtocolSctp:
+      return packet.event == Event::begin;
+    default:
+      return true;
+  }
+}
+
 FlowTimeouts::FlowTimeouts(const config::Conntrack& config) {
   const auto ns = [](std::uint32_t seconds) { return seconds * std::uint64_t{1'000'000'000}; };
   const std::uint64_t closing = ns(config.tcp_closing_timeout_s);

@@ -46,6 +46,9 @@ FlowProgress advance(FlowProgress progress,
 /// The progress of a flow that this packet begins.
 FlowProgress begin(std::uint8_t protocol, Packet::Event event) noexcept;
 
+/// True when a packet may begin a flow. `loose`: TCP also in mid-connection.
+bool may_begin(const Packet& packet, bool loose) noexcept;
+
 /// A flow that no two-way traffic has proved, or that is over: the first to go when room is short.
 constexpr bool is_evictable(FlowState state) {
   return state == FlowState::opening || state == FlowState::accepted || state == FlowState::closing;

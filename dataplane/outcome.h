@@ -27,7 +27,7 @@ struct Outcome {
   DropReason reason = DropReason::invalid_header;
   bool is_reply = false;        // Of a known flow, against its direction.
   bool judged = false;          // `verdict` was looked up for this very packet (a new flow).
-  std::uint16_t l3_offset = 0;  // Of the IP header; 0 where there is none.
+  std::uint16_t l3_offset = 0;  // Of the IP header that was judged; 0 where there is none.
   HeldSlot held_slot = 0;       // For `hold` only.
   classifier::Verdict verdict;  // Of the flow; meaningless for `link` and malformed packets.
 };

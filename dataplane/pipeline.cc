@@ -18,6 +18,7 @@
 #include "dataplane/packet/fragment.h"
 #include "dataplane/packet/headers.h"
 #include "dataplane/packet/parse.h"
+#include "dataplane/packet/tunnel.h"
 #include "dataplane/source_guard.h"
 #include "dataplane/tcp/window.h"
 
@@ -118,6 +119,7 @@ struct Pipeline::State {
       : conntrack(options.conntrack, random_seed()),
         fragments(random_seed(), options.fragments_held_max),
         guard(options.sources),
+        tunnels(options.tunnels),
         loose(options.conntrack.tcp_loose.value_or(false)),
         revalidates(options.conntrack.established == config::Conntrack::Established::revalidate),
         follows_tcp(options.conntrack.tcp_window != config::TcpWindow::off) {
@@ -146,7 +148,6 @@ struct Pipeline::State {
   void go_on(const Burst& burst, const Step& step, Outcome& outcome);
   [[nodiscard]] bool believes(const Step& step, Outcome& outcome);
 
-  [[nodiscard]] bool may_begin(const Packet& packet) const;
   [[nodiscard]] Question question_of(const Step& step, std::uint64_t epoch);
   void ask(Step& step);
   [[nodiscard]] Subject subject_of(const Step& step, Question question);
@@ -164,6 +165,7 @@ struct Pipeline::State {
   HugeVector<TcpConnection> tcp;  // Of the conntrack entry of the same index; none if not followed.
   Fragments fragments;
   const SourceGuard guard;
+  const Tunnels tunnels;
   Questions<Key4> questions4;
   Questions<Key6> questions6;
   const bool loose;
@@ -194,7 +196,8 @@ void Pipeline::process(const Generation& generation,
   // In order: a reply may follow the packet that began its flow in this very burst.
   for (std::size_t i = 0; i < frames.size(); ++i) {
     Step& step = state.steps[i];
-    if (step.packet.fragmented && step.packet.kind != Kind::drop) [[unlikely]] {
+    if (step.packet.fragmented && (step.packet.kind != Kind::drop || drops_datagram(step.packet)))
+        [[unlikely]] {
       state.settle_fragment(burst, step, frames[i], outcomes[i]);
     } else if (state.goes_on(burst, step)) [[likely]] {
       state.settle_known(burst, step, Question::none, outcomes[i]);
@@ -256,6 +259,9 @@ void Pipeline::State::read(const Frame& frame, Step& step) {
     step.packet.kind = Kind::drop;
     step.packet.reason = DropReason::invalid_source;
   }
+  if (tunnels.any()) {
+    tunnels.look_inside(bytes, step.packet);
+  }
   if (has_flow(step)) {
     step.hash = conntrack.hash(step.packet.tuple);
     conntrack.prefetch_bucket(step.hash);
@@ -294,31 +300,13 @@ void Pipeline::State::find_all(Burst& burst, std::size_t count) {
   burst.conntrack_version = conntrack.version();
 }
 
-bool Pipeline::State::may_begin(const Packet& packet) const {
-  if (packet.kind != Kind::flow || packet.answer) {
-    return false;
-  }
-  using Event = Packet::Event;
-  switch (packet.tuple.protocol) {
-    case classifier::kProtocolTcp:
-      return packet.event == Event::begin ||
-             // A later fragment has no numbers to pick a connection up by.
-             (loose && packet.l4_offset != 0 &&
-              (packet.event == Event::data || packet.event == Event::finish));
-    case classifier::kProtocolSctp:
-      return packet.event == Event::begin;
-    default:
-      return true;
-  }
-}
-
 Question Pipeline::State::question_of(const Step& step, std::uint64_t epoch) {
   const Packet& packet = step.packet;
   if (packet.kind == Kind::stateless) {
     return Question::packet;
   }
   if (!step.found) {
-    return may_begin(packet) ? Question::packet : Question::none;
+    return may_begin(packet, loose) ? Question::packet : Question::none;
   }
   const FlowEntry& flow = conntrack.entry(step.found.index);
   // A connection opened against the direction of a known one, or after its end, is a new one: the

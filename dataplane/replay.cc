@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "dataplane/packet/fragment.h"
 #include "dataplane/packet/parse.h"
+#include "dataplane/packet/tunnel.h"
 #include "dataplane/pcap.h"
 
 namespace portcullis::dataplane {
@@ -42,6 +43,8 @@ FlowTuple original(const Packet& packet, const Outcome& outcome) {
 /// Counts packets by flow and fate.
 class Ledger {
  public:
+  explicit Ledger(const config::Tunnels& tunnels) : tunnels_(tunnels) {}
+
   void note(const CapturedFrame& frame, const Outcome& outcome) {
     const Packet packet = whole(frame.bytes, frame.wire_length);
     ReplayRecord record{.action = outcome.action, .reason = outcome.reason};
@@ -99,7 +102,10 @@ class Ledger {
 
   /// A later fragment counts as what the first one of its datagram is, if that was there.
   Packet whole(std::span<const std::uint8_t> frame, std::uint32_t wire_length) {
-    const Packet packet = parse(frame, wire_length);
+    Packet packet = parse(frame, wire_length);
+    if (tunnels_.any()) {
+      tunnels_.look_inside(frame, packet);
+    }
     if (!packet.fragmented || packet.kind == Kind::drop) {
       return packet;
     }
@@ -148,6 +154,7 @@ class Ledger {
 
   std::map<DatagramKey, Packet> firsts_;
   std::map<Key, std::size_t> index_;
+  const Tunnels tunnels_;
   std::vector<ReplayRecord> records_;
   std::unordered_set<FlowOfRecord, FlowHash> flows_;
   std::unordered_map<FlowOfRecord, std::size_t, FlowHash> denied_;  // By tuple; its record is 0.
@@ -189,10 +196,11 @@ class Replayer {
            PcapWriter out,
            std::optional<PcapWriter> dropped)
       : generation_(generation),
-        pipeline_({.conntrack = options.conntrack, .ports = 1}),
+        pipeline_({.conntrack = options.conntrack, .tunnels = options.tunnels, .ports = 1}),
         hits_(generation.rule_ids),
         out_(std::move(out)),
-        dropped_(std::move(dropped)) {}
+        dropped_(std::move(dropped)),
+        ledger_(options.tunnels) {}
 
   Result<void> read_all(PcapReader& reader) {
     CapturedFrame frame;

@@ -24,6 +24,7 @@ struct ReplayOptions {
   std::string out;      // Frames forwarded, and link frames, as a wire passes them.
   std::string dropped;  // Frames dropped; empty: nowhere.
   config::Conntrack conntrack{.flows_max = 262'144};
+  config::Tunnels tunnels;  // That are looked into.
 };
 
 /// The packets of a capture that share both addresses, the protocol, the destination port and what

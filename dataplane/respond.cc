@@ -9,6 +9,7 @@
 #include "dataplane/packet/headers.h"
 #include "dataplane/packet/rewrite.h"
 #include "dataplane/packet/transport.h"
+#include "dataplane/packet/tunnel.h"
 
 namespace portcullis::dataplane {
 namespace {
@@ -206,8 +207,11 @@ bool may_answer6(Frame ip, IcmpError error) {
          !is_icmp_error(upper.protocol, upper.payload);
 }
 
-/// The IP packet in a frame without padding; empty when it is too short to quote.
+/// The IP packet in a frame without padding; empty when it is too short to quote, or in a tunnel.
 Frame ip_packet(Frame frame, std::size_t l3_offset) {
+  if (l3_offset > kOuterL3OffsetMax) {
+    return {};
+  }
   const Frame ip = frame.subspan(std::min(l3_offset, frame.size()));
   if (ip.size() < wire::kIpv4Bytes) {
     return {};

@@ -63,7 +63,8 @@ struct ErrorSource {
 
 /// An error back to the sender of `frame`, quoting it.
 /// 0 where RFC 1812 and RFC 4443 forbid an error: about an ICMP error, to a multicast or broadcast
-/// frame or address, to a source that is not one host, about a later fragment.
+/// frame or address, to a source that is not one host, about a later fragment. Neither is one sent
+/// about a packet in a tunnel, to whose end we could not speak.
 std::size_t icmp_error(std::span<const std::uint8_t> frame,
                        std::size_t l3_offset,
                        IcmpError error,

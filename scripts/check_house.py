@@ -32,7 +32,7 @@ CONFINED = {
     r"rte_\w+\.h": ["dataplane/dpdk/"],
     r"hs\w*\.h": ["dataplane/l7/"],
     r"yaml\.h": ["policy/manifest/yaml.cc"],
-    r"toml\+\+/.*": ["config/load.cc"],
+    r"toml\+\+/.*": ["config/toml_value.h"],
     r"nlohmann/.*": ["control/", "observe/"],
     r"pcap(/.*)?\.h": ["dataplane/pcap.cc"],
     r"openssl/.*": ["base/digest.cc"],

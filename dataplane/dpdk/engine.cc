@@ -64,6 +64,7 @@ config::Conntrack conntrack_options(const config::Config& config) {
 PipelineOptions pipeline_options(const config::Config& config, std::size_t workers) {
   const std::size_t share = std::max<std::size_t>(config.eal.mbufs / 8 / workers, 1);
   PipelineOptions options{.conntrack = conntrack_options(config),
+                          .tunnels = config.tunnels,
                           .ports = config.ports.size(),
                           .fragments_held_max = std::min(share, limits::kFragmentsHeldMax)};
   for (const config::Port& port : config.ports) {

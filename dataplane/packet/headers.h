@@ -95,6 +95,10 @@ inline constexpr std::uint8_t kNextShim6 = 140;
 
 inline constexpr std::uint8_t kProtocolIgmp = 2;
 
+inline constexpr std::uint8_t kProtocolIpv4 = 4;  // An IP packet in an IP packet (RFC 2003, 2473).
+inline constexpr std::uint8_t kProtocolIpv6 = 41;
+inline constexpr std::uint8_t kProtocolGre = 47;
+
 // TCP: | ports 2+2 | sequence 4 | acknowledgement 4 | data offset 4 bits | flags 1 | window 2 | ...
 inline constexpr std::size_t kTcpBytes = 20;
 inline constexpr std::size_t kTcpSequence = 4;
@@ -159,5 +163,33 @@ inline constexpr std::size_t kNdTarget = 8;
 inline constexpr std::uint8_t kNdHopLimit = 255;
 inline constexpr std::uint8_t kNdSourceMac = 1;
 inline constexpr std::uint8_t kNdTargetMac = 2;
+
+// What tunnels call a whole Ethernet frame.
+inline constexpr std::uint16_t kTypeEthernet = 0x6558;
+
+// VXLAN (RFC 7348): | flags 1 | reserved 3 | network 3 | reserved 1 |, then Ethernet.
+inline constexpr std::size_t kVxlanBytes = 8;
+inline constexpr std::uint8_t kVxlanNetwork =
+    0x08;  // The network's number is there, as it must be.
+/// Version, next protocol, and so on of VXLAN-GPE: where any is set, Ethernet need not follow.
+inline constexpr std::uint8_t kVxlanOther = 0x77;
+
+// Geneve (RFC 8926): | version 2 bits, options' length 6 bits | flags 1 | type 2 | network 3 | 1 |,
+// then options | class 2 | type 1 | reserved 3 bits, length 5 bits | ... |, lengths in four bytes.
+inline constexpr std::size_t kGeneveBytes = 8;
+inline constexpr std::size_t kGeneveType = 2;
+inline constexpr std::size_t kGeneveOptionBytes = 4;
+inline constexpr std::size_t kGeneveUnit = 4;
+
+// GRE (RFC 2784, 2890): | flags, version 2 | type 2 | checksum 2, reserved 2 | key 4 | sequence 4
+// |, the last three if their flag is set.
+inline constexpr std::size_t kGreBytes = 4;
+inline constexpr std::size_t kGreType = 2;
+inline constexpr std::uint16_t kGreChecksum = 0x8000;
+inline constexpr std::uint16_t kGreKey = 0x2000;
+inline constexpr std::uint16_t kGreSequence = 0x1000;
+inline constexpr std::size_t kGreFieldBytes = 4;
+/// A source route, bits that a receiver must not ignore, and the version, which is 0.
+inline constexpr std::uint16_t kGreOther = 0x4c07;
 
 }  // namespace portcullis::dataplane::wire

@@ -39,8 +39,8 @@ struct Packet {
   /// header is of the kind that its datagram is of; later ones are `fragment`.
   bool fragmented = false;
   std::uint16_t l4_offset = 0;  // Of what IP carries; 0 where there is none, as in later fragments.
-  std::uint16_t l3_offset = 0;  // Of ARP or IP; 0 where there is none.
-  AddressBytes source{};        // Of the frame's own IP header; link: of IPv6, ARP's sender.
+  std::uint16_t l3_offset = 0;  // Of ARP or IP, in a tunnel the inner; 0: none.
+  AddressBytes source{};        // Of the IP header at l3_offset; link: of IPv6, ARP's sender.
 
   friend bool operator==(const Packet&, const Packet&) = default;
 };

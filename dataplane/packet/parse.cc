@@ -302,11 +302,30 @@ DropReason parse_network(std::uint16_t type, Bytes network, Packet& packet) {
   }
 }
 
+void finish(std::uint16_t type, Bytes network, Packet& packet) {
+  packet.reason = parse_network(type, network, packet);
+  if (packet.reason != none) {
+    packet.kind = Kind::drop;
+  }
+}
+
+Bytes bytes_of(std::span<const std::uint8_t> frame, std::uint32_t wire_length) {
+  return {frame.data(), frame.size(), std::max<std::size_t>(frame.size(), wire_length)};
+}
+
 }  // namespace
+
+Packet read_network(std::uint16_t type,
+                    std::span<const std::uint8_t> packet,
+                    std::uint32_t wire_length) noexcept {
+  Packet read;
+  finish(type, bytes_of(packet, wire_length), read);
+  return read;
+}
 
 Packet read_with_care(std::span<const std::uint8_t> frame, std::uint32_t wire_length) noexcept {
   Packet packet;
-  const Bytes bytes{frame.data(), frame.size(), std::max<std::size_t>(frame.size(), wire_length)};
+  const Bytes bytes = bytes_of(frame, wire_length);
   if (bytes.captured < wire::kEthernetBytes) {
     return packet;
   }
@@ -323,10 +342,7 @@ Packet read_with_care(std::span<const std::uint8_t> frame, std::uint32_t wire_le
     type = wire::load16(bytes.data + offset - 2);
   }
   packet.l3_offset = static_cast<std::uint16_t>(offset);
-  packet.reason = parse_network(type, from(bytes, offset), packet);
-  if (packet.reason != none) {
-    packet.kind = Kind::drop;
-  }
+  finish(type, from(bytes, offset), packet);
   return packet;
 }
 

@@ -22,6 +22,12 @@ namespace portcullis::dataplane {
 /// fragment that is all of its datagram (RFC 6946) is a whole packet.
 inline Packet parse(std::span<const std::uint8_t> frame, std::uint32_t wire_length = 0) noexcept;
 
+/// What parse() says of an IP or ARP packet that begins without Ethernet, of the EtherType `type`.
+/// Offsets count from its beginning.
+Packet read_network(std::uint16_t type,
+                    std::span<const std::uint8_t> packet,
+                    std::uint32_t wire_length) noexcept;
+
 /// parse() without its short cut for plain packets, which says the same.
 Packet read_with_care(std::span<const std::uint8_t> frame, std::uint32_t wire_length) noexcept;
 

@@ -186,35 +186,18 @@ DropReason read_quoted_ip(Payload quote, FlowTuple& tuple, Payload& payload) {
   return upper.reason == none && !is_later_fragment(upper) ? none : not_a_new_flow;
 }
 
-/// An error is about the flow it quotes, and goes to the one who sent the quoted packet. Eight
-/// bytes of the quoted payload are all that old routers give: ports, or an ICMP identifier.
+/// An error is about the flow it quotes, and goes to the one who sent the quoted packet.
 DropReason read_error(Payload payload, Packet& packet) {
   Packet quoted;
   quoted.tuple.family = packet.tuple.family;
   Payload rest;
-  const DropReason reason = read_quoted_ip(behind(payload, wire::kIcmpBytes), quoted.tuple, rest);
+  const DropReason reason = read_quote(behind(payload, wire::kIcmpBytes), quoted, rest);
   if (reason != none) {
     return reason;
   }
-  if (quoted.tuple.src != packet.tuple.dst) {
+  const AddressBytes& sender = quoted.answer ? quoted.tuple.dst : quoted.tuple.src;
+  if (sender != packet.tuple.dst) {
     return not_a_new_flow;
-  }
-  const std::uint8_t protocol = quoted.tuple.protocol;
-  if (is_icmp(protocol)) {
-    if (rest.captured < wire::kIcmpBytes) {
-      return invalid_header;
-    }
-    const IcmpRole role = icmp_role(protocol, rest.data[0]);
-    if (role.what != IcmpRole::What::query && role.what != IcmpRole::What::answer) {
-      return not_a_new_flow;
-    }
-    make_query(rest.data, role, quoted);
-  } else if (protocol == classifier::kProtocolTcp || protocol == classifier::kProtocolUdp ||
-             protocol == classifier::kProtocolSctp) {
-    if (rest.captured < 4) {
-      return invalid_header;
-    }
-    read_ports(rest.data, quoted.tuple);
   }
   packet.kind = Kind::related;
   packet.answer = quoted.answer;
@@ -312,6 +295,31 @@ UpperLayer walk_extensions(std::uint8_t next, Payload payload) noexcept {
     payload = behind(payload, bytes);
   }
   return {.reason = invalid_ipv6_extension};
+}
+
+DropReason read_quote(Payload quote, Packet& quoted, Payload& rest) noexcept {
+  const DropReason reason = read_quoted_ip(quote, quoted.tuple, rest);
+  if (reason != none) {
+    return reason;
+  }
+  const std::uint8_t protocol = quoted.tuple.protocol;
+  if (is_icmp(protocol)) {
+    if (rest.captured < wire::kIcmpBytes) {
+      return invalid_header;
+    }
+    const IcmpRole role = icmp_role(protocol, rest.data[0]);
+    if (role.what != IcmpRole::What::query && role.what != IcmpRole::What::answer) {
+      return not_a_new_flow;
+    }
+    make_query(rest.data, role, quoted);
+  } else if (protocol == classifier::kProtocolTcp || protocol == classifier::kProtocolUdp ||
+             protocol == classifier::kProtocolSctp) {
+    if (rest.captured < 4) {
+      return invalid_header;
+    }
+    read_ports(rest.data, quoted.tuple);
+  }
+  return none;
 }
 
 DropReason read_transport(Payload payload, Packet& packet) noexcept {

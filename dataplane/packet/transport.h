@@ -39,4 +39,10 @@ UpperLayer walk_extensions(std::uint8_t next, Payload payload) noexcept;
 /// error. Errors: the reason to drop; DropReason::none where the packet is now whole.
 DropReason read_transport(Payload payload, Packet& packet) noexcept;
 
+/// Reads a packet that an ICMP error quotes, as far as the flow it is of: addresses, protocol and
+/// ports (or the query of ICMP). Eight bytes behind its IP header are all that old routers give.
+/// REQUIRES: quoted.tuple.family is set. `rest`: what follows the quoted IP header.
+/// Errors: as read_transport(); what has no flow is not_a_new_flow.
+DropReason read_quote(Payload quote, Packet& quoted, Payload& rest) noexcept;
+
 }  // namespace portcullis::dataplane

@@ -122,6 +122,30 @@ TEST(Parse, ReadsAMirrorAndSaysWhereItContradictsItself) {
             "x.toml:3:8: ports.span.role: must be \"mirror\" where mode.kind is \"mirror\"\n");
 }
 
+TEST(Parse, ReadsTunnels) {
+  const Loaded loaded = parse(kPorts + std::string(R"(
+[tunnels]
+kinds = ["vxlan", "geneve", "gre", "ipip"]
+vxlan_ports = [4789, 8472]
+geneve_ports = [6082]
+endpoints = ["192.0.2.0/24", "2001:db8::/64"]
+)"),
+                              "x.toml");
+  ASSERT_TRUE(loaded.ok()) << all(loaded);
+  using Kind = Tunnels::Kind;
+  const Tunnels expected{
+      .kinds = {Kind::vxlan, Kind::geneve, Kind::gre, Kind::ipip},
+      .vxlan_ports = {4789, 8472},
+      .geneve_ports = {6082},
+      .endpoints = {parse_prefix("192.0.2.0/24").value(), parse_prefix("2001:db8::/64").value()}};
+  EXPECT_EQ(loaded.config.tunnels, expected);
+  EXPECT_EQ(all(parse(kPorts + std::string("[tunnels]\nkinds = [\"vxlna\"]\n"), "x.toml")),
+            "x.toml:8:10: tunnels.kinds[0]: must be one of vxlan, geneve, gre, ipip, not "
+            "\"vxlna\" (did you mean \"vxlan\"?)\n");
+  EXPECT_EQ(all(parse(kPorts + std::string("[tunnels]\nvxlan_ports = [0]\n"), "x.toml")),
+            "x.toml:8:16: tunnels.vxlan_ports[0]: must be between 1 and 65535, not 0\n");
+}
+
 TEST(Parse, SuggestsTheKeyThatWasMeant) {
   EXPECT_EQ(complaints("[eal]\nworkr_cpus = [1]\n"),
             "x.toml:8:1: eal.workr_cpus: there is no such key (did you mean \"worker_cpus\"?)\n");

@@ -62,6 +62,57 @@ TEST(Validate, AcceptsEveryMode) {
   EXPECT_EQ(said(good_mirror()), "");
 }
 
+Tunnels good_tunnels() {
+  return {.kinds = {Tunnels::Kind::vxlan, Tunnels::Kind::geneve},
+          .endpoints = {parse_prefix("192.0.2.0/24").value()}};
+}
+
+TEST(Validate, AcceptsTunnelsWherePacketsPassBetweenNodes) {
+  for (Config config : {good_wire(), good_mirror()}) {
+    config.tunnels = good_tunnels();
+    EXPECT_EQ(said(config), "");
+    config.tunnels.vxlan_ports = {4789, 8472};
+    EXPECT_EQ(said(config), "");
+  }
+}
+
+TEST(Validate, SaysWhyARouterOpensNoTunnels) {
+  Config config = good_node();
+  config.tunnels = good_tunnels();
+  expect_said(config, "tunnels", "pods' packets come bare");
+}
+
+TEST(Validate, WantsTunnelsToBeTold) {
+  Config config = good_wire();
+  config.tunnels.endpoints = good_tunnels().endpoints;
+  expect_said(config, "tunnels.kinds", "names no encapsulation");
+  config.tunnels = good_tunnels();
+  config.tunnels.endpoints.clear();
+  expect_said(config, "tunnels.endpoints", "nothing would be looked into");
+  config.tunnels = good_tunnels();
+  config.tunnels.vxlan_ports.clear();
+  expect_said(config, "tunnels.vxlan_ports", "names no port");
+  config.tunnels = good_tunnels();
+  config.tunnels.geneve_ports.clear();
+  expect_said(config, "tunnels.geneve_ports", "names no port");
+  config.tunnels.geneve_ports = {6081, 4789};
+  expect_said(config, "tunnels.geneve_ports", "port 4789 is VXLAN's already");
+  config.tunnels = good_tunnels();
+  config.tunnels.endpoints.resize(65, config.tunnels.endpoints[0]);
+  expect_said(config, "tunnels.endpoints", "65 blocks are more than the 64");
+}
+
+TEST(Validate, KeepsPodsApartFromTheEndsOfTunnels) {
+  Config config = good_wire();
+  config.tunnels = good_tunnels();
+  for (const char* pods : {"192.0.2.128/25", "192.0.0.0/16"}) {
+    config.policy.pod_cidrs = {parse_prefix(pods).value()};
+    expect_said(config, "tunnels.endpoints", "a pod could pass for a node");
+  }
+  config.policy.pod_cidrs = {parse_prefix("10.244.0.0/16").value()};
+  EXPECT_EQ(said(config), "");
+}
+
 TEST(Validate, AcceptsAWorkerOnTheControlCpu) {
   Config config = good_wire();
   config.eal.worker_cpus = {0};

@@ -45,10 +45,11 @@ def make_like_a_card(namespace):
     _in_shell(namespace, f"echo {first:x} > /sys/class/net/eth0/queues/rx-0/rps_cpus")
 
 
-def offload(namespace, on):
-    """Whether eth0 hands over half-made checksums and giant segments, as a veth is used to."""
+def offload(namespace, on, device="eth0"):
+    """Whether a device hands over half-made checksums and giant segments, as a veth is used to."""
     word = "on" if on else "off"
-    _in_shell(namespace, f"ethtool -K eth0 tx {word} tso {word} gso {word} gro {word} >/dev/null")
+    _in_shell(namespace,
+              f"ethtool -K {device} tx {word} tso {word} gso {word} gro {word} >/dev/null")
 
 
 def _in_shell(namespace, command):
@@ -123,8 +124,12 @@ class Lab:
                 self._join(switch, "world", self.world)
             plug(self.node, side, switch, "wire0")
             _silence(self.node, side)
-            netns.ip_batch(switch, ["link set wire0 master br0"])
+            self._join_wire(switch, side)
         self._address_world(SEGMENT_GATEWAYS, shop.POD_NETWORKS)
+
+    def _join_wire(self, switch, side):
+        """Brings the wire, plugged in as wire0, into the switch of a side."""
+        netns.ip_batch(switch, ["link set wire0 master br0"])
 
     def _join(self, switch, name, namespace):
         plug(switch, name, namespace)

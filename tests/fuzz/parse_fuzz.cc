@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Fuzzes the reading of frames: any bytes give a packet or a reason to drop it, nothing is read
-// outside of them, and an error that we build about a packet leads back to that packet's flow.
+// outside of them, in tunnels or bare, and an error that we build about a packet leads back to that
+// packet's flow.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include "base/ip.h"
 #include "dataplane/packet/fragment.h"
 #include "dataplane/packet/parse.h"
+#include "dataplane/packet/tunnel.h"
 #include "dataplane/respond.h"
 #include "tests/fuzz/mended.h"
 
@@ -57,6 +59,29 @@ void check_neighbours(std::span<const std::uint8_t> frame, const Packet& packet)
   }
 }
 
+/// What is inside of a tunnel is a packet like any other, further in; what is no tunnel is left
+/// alone. Of neither an answer is made.
+void check_inside(std::span<const std::uint8_t> frame, const Packet& outer) {
+  static const Tunnels tunnels(every_tunnel());
+  Packet inner = outer;
+  tunnels.look_inside(frame, inner);
+  PORTCULLIS_CHECK((inner.kind == Packet::Kind::drop) == (inner.reason != DropReason::none));
+  const bool opened = inner.l3_offset > kOuterL3OffsetMax;
+  if (!opened) {
+    PORTCULLIS_CHECK(inner.kind == Packet::Kind::drop || inner.kind == outer.kind);
+    PORTCULLIS_CHECK(inner.l3_offset <= kOuterL3OffsetMax && inner.source == outer.source);
+    return;
+  }
+  PORTCULLIS_CHECK(inner.l3_offset > outer.l3_offset && inner.l3_offset <= frame.size());
+  PORTCULLIS_CHECK(inner.kind == Packet::Kind::drop || inner.l4_offset == 0 ||
+                   inner.l4_offset > inner.l3_offset);
+  std::array<std::uint8_t, kResponseBytesMax> out;
+  PORTCULLIS_CHECK(rejection(frame, inner.l3_offset, out) == 0);
+  if (inner.fragmented && inner.kind != Packet::Kind::drop) {
+    check_fragment(frame, inner);
+  }
+}
+
 void check(std::span<const std::uint8_t> frame) {
   const Packet packet = parse(frame);
   PORTCULLIS_CHECK(packet == read_with_care(frame, 0));
@@ -72,6 +97,7 @@ void check(std::span<const std::uint8_t> frame) {
     check_neighbours(frame, packet);
     check_error(frame, packet);
   }
+  check_inside(frame, packet);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Frames through a whole pipeline, which keeps its flows from one to the next: nothing passes that
-// the linear matcher denies, and every frame is counted once. Generations alternate.
+// the linear matcher denies, in tunnels or bare, and every frame is counted once. Generations
+// alternate.
 #include <array>
 #include <cstdint>
 #include <map>
@@ -14,6 +15,7 @@
 #include "dataplane/counters.h"
 #include "dataplane/packet/fragment.h"
 #include "dataplane/packet/parse.h"
+#include "dataplane/packet/tunnel.h"
 #include "dataplane/pipeline.h"
 #include "tests/fuzz/mended.h"
 
@@ -130,7 +132,8 @@ class Harness {
     if (outcome.action != Outcome::Action::forward && outcome.action != Outcome::Action::hold) {
       return;
     }
-    const Packet packet = parse(frame);
+    Packet packet = parse(frame);
+    tunnels_.look_inside(frame, packet);
     PORTCULLIS_CHECK(packet.kind != Packet::Kind::drop && packet.kind != Packet::Kind::link);
     if (outcome.action == Outcome::Action::hold) {
       PORTCULLIS_CHECK(packet.kind == Packet::Kind::fragment);
@@ -164,7 +167,8 @@ class Harness {
   std::uint64_t now_ns_ = 1'000'000'000;
   Generation generation_ = odd_.generation(1);
   std::vector<std::uint64_t> hits_ = std::vector<std::uint64_t>(generation_.rule_ids);
-  Pipeline pipeline_{{.conntrack = {.flows_max = 4096}, .ports = 1}};
+  Pipeline pipeline_{{.conntrack = {.flows_max = 4096}, .tunnels = every_tunnel(), .ports = 1}};
+  const Tunnels tunnels_{every_tunnel()};
   std::map<HeldSlot, DatagramKey> held_;
   std::set<DatagramKey> begun_;  // Those whose first fragment passed.
 };
