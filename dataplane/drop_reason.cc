@@ -27,8 +27,9 @@ constexpr std::array<std::string_view, kDropReasons> kNames{
     "FRAGMENT_TABLE_FULL",
     "TCP_OUT_OF_WINDOW",
     "TCP_INVALID_RESET",
+    "HANDOVER_FULL",
 };
-static_assert(static_cast<std::size_t>(DropReason::tcp_invalid_reset) + 1 == kDropReasons);
+static_assert(static_cast<std::size_t>(DropReason::handover_full) + 1 == kDropReasons);
 
 }  // namespace
 

@@ -29,8 +29,9 @@ enum class DropReason : std::uint8_t {
   fragments_full,          // No room to follow its datagram, or to wait for the first fragment.
   tcp_out_of_window,       // TCP of a known flow, with numbers that cannot be its sender's.
   tcp_invalid_reset,       // A RST outside of its receiver's window, or in answer to no SYN of it.
+  handover_full,           // The worker that has its flow, or its port, did not keep up.
 };
-inline constexpr std::size_t kDropReasons = 20;
+inline constexpr std::size_t kDropReasons = 21;
 
 /// "POLICY_DENIED" and so on.
 std::string_view to_string(DropReason reason);
