@@ -13,6 +13,9 @@ inline constexpr std::size_t kBurstMax = 64;
 /// Ethernet ports and worker lcores a daemon drives at most.
 inline constexpr std::size_t kPortsMax = 256;
 inline constexpr std::size_t kWorkersMax = 64;
+/// Packets on their way from one worker to another; a power of two, as of a ring's slots, which has
+/// room for one less. A worker that another program displaces for a while finds them waiting.
+inline constexpr unsigned kHandoverSlots = 2048;
 /// Hosts on the uplink's networks that a router knows at one time, beside pods and gateways.
 inline constexpr std::size_t kNeighboursMax = 1024;
 /// Packets that wait until their next hop's MAC is known: for one neighbour, and for all.

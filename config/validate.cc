@@ -254,11 +254,6 @@ void check_node(const Config& config, Found& found) {
     found.push_back({"mode.kind", "\"node\" needs a port with role = \"uplink\""});
   }
   refuse_pairs(config.mode, found);
-  if (config.eal.worker_cpus.size() > 1) {
-    found.push_back({"eal.worker_cpus",
-                     "mode.kind = \"node\" runs on one worker, since any two ports may exchange "
-                     "packets; keep one processor"});
-  }
   check_gateways(config.mode, found);
 }
 

@@ -127,10 +127,11 @@ std::string rule_name(const json& rule) {
 
 std::string ports_table(const json& ports) {
   std::vector<Row> rows{
-      {"PORT", "LINK", "RX PACKETS", "RX BYTES", "RX MISSED", "TX PACKETS", "TX BYTES"}};
+      {"PORT", "LINK", "SPREAD", "RX PACKETS", "RX BYTES", "RX MISSED", "TX PACKETS", "TX BYTES"}};
   for (const json& port : ports) {
     rows.push_back({text(port, "name"),
                     text(port, "link"),
+                    text(port, "spread"),
                     text(port, "rx_packets"),
                     text(port, "rx_bytes"),
                     text(port, "rx_missed"),
@@ -147,6 +148,7 @@ std::string workers_table(const json& workers, bool mirror) {
                          mirror ? "WOULD FORWARD" : "FORWARDED",
                          mirror ? "WOULD DROP" : "DROPPED",
                          "FLOWS",
+                         "HANDED OVER",
                          "DROPS BY REASON"}};
   for (const json& worker : workers) {
     rows.push_back({text(worker, "cpu"),
@@ -155,6 +157,7 @@ std::string workers_table(const json& workers, bool mirror) {
                     text(worker, "forwarded"),
                     text(worker, "dropped"),
                     text(worker, "flows"),
+                    text(worker, "handed_to_judge"),
                     drops_text(part(worker, "drops"))});
   }
   return table(rows);

@@ -49,9 +49,22 @@ std::string_view name_of(config::Mode::Kind kind) {
   return "";
 }
 
+std::string_view name_of(dataplane::PortStatus::Spread spread) {
+  switch (spread) {
+    case dataplane::PortStatus::Spread::none:
+      return "none";
+    case dataplane::PortStatus::Spread::rss:
+      return "rss";
+    case dataplane::PortStatus::Spread::software:
+      return "software";
+  }
+  return "";
+}
+
 json port_json(const dataplane::PortStatus& port) {
   return {{"name", port.name},
           {"link", port.link_up ? "up" : "down"},
+          {"spread", name_of(port.spread)},
           {"rx_packets", port.rx_packets},
           {"rx_bytes", port.rx_bytes},
           {"rx_missed", port.rx_missed},
@@ -78,6 +91,8 @@ json worker_json(const dataplane::WorkerStatus& worker) {
           {"held", worker.held},
           {"flows", worker.flows},
           {"revalidated", worker.revalidated},
+          {"handed_to_judge", worker.handed_to_judge},
+          {"handed_to_send", worker.handed_to_send},
           {"busy", worker.busy},
           {"drops", drops_json(worker.drops)}};
 }

@@ -20,6 +20,12 @@ namespace portcullis::dataplane {
 struct PortStatus {
   std::string name;
   bool link_up = false;
+  /// Who divides its packets among the workers that share it.
+  enum class Spread : std::uint8_t {
+    none,      // It belongs to one worker.
+    rss,       // The device, by symmetric hashes.
+    software,  // The worker that receives them.
+  } spread = Spread::none;
   std::uint64_t rx_packets = 0, rx_bytes = 0, rx_missed = 0;
   std::uint64_t tx_packets = 0, tx_bytes = 0;
 };
@@ -27,13 +33,16 @@ struct PortStatus {
 struct WorkerStatus {
   std::uint32_t cpu = 0;
   std::uint64_t packets = 0, forwarded = 0, dropped = 0;
-  std::uint64_t held = 0;            // Fragments that wait for the first of their datagram now.
-  std::uint64_t flows = 0;           // Conntrack entries now.
-  std::uint64_t flows_created = 0;   // Since start; so are the next two.
-  std::uint64_t flows_expired = 0;   // By their timeouts.
-  std::uint64_t flows_evicted = 0;   // To make room for others.
-  std::uint64_t revalidated = 0;     // Flows judged again after a publication.
-  std::uint64_t flows_revoked = 0;   // Of these, those that ended by it.
+  std::uint64_t held = 0;           // Fragments that wait for the first of their datagram now.
+  std::uint64_t flows = 0;          // Conntrack entries now.
+  std::uint64_t flows_created = 0;  // Since start; so are the next two.
+  std::uint64_t flows_expired = 0;  // By their timeouts.
+  std::uint64_t flows_evicted = 0;  // To make room for others.
+  std::uint64_t revalidated = 0;    // Flows judged again after a publication.
+  std::uint64_t flows_revoked = 0;  // Of these, those that ended by it.
+  /// Since start: packets it received and handed to the worker that has their flow, which counts
+  /// them; and packets it judged and handed to the worker that has the way out.
+  std::uint64_t handed_to_judge = 0, handed_to_send = 0;
   double busy = 0;                   // Share of polls that found packets, since start.
   std::vector<std::uint64_t> drops;  // By DropReason.
 };

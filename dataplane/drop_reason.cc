@@ -31,8 +31,9 @@ constexpr std::array<std::string_view, kDropReasons> kNames{
     "TUNNEL_UNKNOWN_PAYLOAD",
     "TUNNEL_NESTED",
     "TUNNEL_FRAGMENTED",
+    "HANDOVER_FULL",
 };
-static_assert(static_cast<std::size_t>(DropReason::tunnel_fragmented) + 1 == kDropReasons);
+static_assert(static_cast<std::size_t>(DropReason::handover_full) + 1 == kDropReasons);
 
 }  // namespace
 

@@ -91,7 +91,7 @@ Result<std::unique_ptr<MacLoop>> MacLoop::start(const config::Config& config) {
   PORTCULLIS_TRY(state->pool,
                  dataplane::BufferPool::make(config.eal, std::size_t{config.ports[0].mtu}));
   for (std::size_t i = 0; i < state->ports.size(); ++i) {
-    PORTCULLIS_TRY(state->ports[i], dataplane::Port::open(config.ports[i], *state->pool));
+    PORTCULLIS_TRY(state->ports[i], dataplane::Port::open(config.ports[i], {0}, *state->pool));
     PORTCULLIS_TRY_VOID(state->ports[i]->start());
   }
   if (const int error = rte_eal_remote_launch(State::run, state.get(), kWorkerLcore); error != 0) {

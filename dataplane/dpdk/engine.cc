@@ -17,6 +17,8 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "dataplane/dpdk/port.h"
+#include "dataplane/dpdk/spread/crews.h"
+#include "dataplane/dpdk/spread/exchange.h"
 #include "dataplane/dpdk/table_slot.h"
 #include "dataplane/dpdk/tsan.h"
 #include "dataplane/dpdk/worker.h"
@@ -93,12 +95,14 @@ AnyForwarder make_forwarder(const config::Config& config,
 WorkerStatus status_of(const Worker& worker, std::uint32_t cpu) {
   const Counters& judged = worker.counters();
   const Losses& losses = worker.losses();
-  const std::uint64_t lost = losses.all.get();
+  const Losses& unjudged = worker.unjudged();
+  const std::uint64_t refused = worker.transmit().refused();
+  const std::uint64_t lost = losses.all.get() + refused;
   const std::uint64_t forwarded = judged.forwarded.get();
   WorkerStatus status{.cpu = cpu,
-                      .packets = judged.packets.get(),
+                      .packets = judged.packets.get() + unjudged.all.get(),
                       .forwarded = forwarded - std::min(lost, forwarded),
-                      .dropped = judged.dropped.get() + lost,
+                      .dropped = judged.dropped.get() + lost + unjudged.all.get(),
                       .held = judged.held.get(),
                       .flows = judged.flows.get(),
                       .flows_created = judged.flows_created.get(),
@@ -106,15 +110,25 @@ WorkerStatus status_of(const Worker& worker, std::uint32_t cpu) {
                       .flows_evicted = judged.flows_evicted.get(),
                       .revalidated = judged.revalidated.get(),
                       .flows_revoked = judged.flows_revoked.get(),
+                      .handed_to_judge = worker.handed_to_judge(),
+                      .handed_to_send = worker.transmit().handed(),
                       .busy = worker.busy()};
   for (std::size_t i = 0; i < kDropReasons; ++i) {
-    status.drops.push_back(judged.drops[i].get() + losses.drops[i].get());
+    status.drops.push_back(judged.drops[i].get() + losses.drops[i].get() + unjudged.drops[i].get());
   }
+  status.drops[static_cast<std::size_t>(DropReason::tx_full)] += refused;
   return status;
 }
 
+PortStatus::Spread spread_of(const Port& port) {
+  if (port.crew().size() == 1) {
+    return PortStatus::Spread::none;
+  }
+  return port.queues().rx > 1 ? PortStatus::Spread::rss : PortStatus::Spread::software;
+}
+
 PortStatus status_of(const Port& port) {
-  PortStatus status{.name = port.options().name};
+  PortStatus status{.name = port.options().name, .spread = spread_of(port)};
   rte_eth_link link{};
   rte_eth_stats stats{};
   status.link_up =
@@ -148,86 +162,56 @@ std::vector<RuleHits> sum_hits(const std::vector<std::span<std::uint64_t>>& of_w
 
 }  // namespace
 
-Result<std::vector<std::vector<std::uint16_t>>> divide_ports(const config::Config& config,
-                                                             std::size_t workers) {
-  std::vector<std::vector<std::uint16_t>> shares(workers);
-  if (config.mode.kind == config::Mode::Kind::node) {
-    if (workers != 1) {
-      return fail(
-          fmt::format("mode node runs on one worker, since any two ports may exchange packets; "
-                      "leave one processor of {} in eal.worker_cpus",
-                      workers));
-    }
-    for (std::size_t i = 0; i < config.ports.size(); ++i) {
-      shares[0].push_back(static_cast<std::uint16_t>(i));
-    }
-    return shares;
-  }
-  if (config.mode.kind == config::Mode::Kind::mirror) {
-    for (std::size_t i = 0; i < config.ports.size(); ++i) {
-      shares[i % workers].push_back(static_cast<std::uint16_t>(i));
-    }
-    return shares;
-  }
-  for (std::size_t pair = 0; pair < config.mode.pairs.size(); ++pair) {
-    const auto& [a, b] = config.mode.pairs[pair];
-    for (std::size_t i = 0; i < config.ports.size(); ++i) {
-      if (config.ports[i].name == a || config.ports[i].name == b) {
-        shares[pair % workers].push_back(static_cast<std::uint16_t>(i));
-      }
-    }
-  }
-  return shares;
-}
-
 struct Engine::State {
-  // In this order: workers go first when all ends, then the slot, the ports, and their buffers.
+  // In this order: workers go first when all ends, then the roads between them, the slot, the
+  // ports, and their buffers.
   std::unique_ptr<BufferPool> pool;
   std::vector<std::unique_ptr<Port>> ports;
   std::optional<TableSlot> slot;
+  std::unique_ptr<Exchange> exchange;
   std::vector<std::uint32_t> worker_cpus;
   std::vector<std::unique_ptr<Worker>> workers;
   std::size_t launched = 0;
 
   Result<void> open_ports(const config::Config& config);
-  Result<void> make_workers(const config::Config& config);
+  Result<void> start_ports();
+  void make_workers(const config::Config& config);
   Result<void> launch();
   void halt();
 };
 
 Result<void> Engine::State::open_ports(const config::Config& config) {
   PORTCULLIS_TRY(pool, BufferPool::make(config.eal, frame_bytes_max(config)));
-  for (const config::Port& options : config.ports) {
-    PORTCULLIS_TRY(auto port, Port::open(options, *pool));
+  const std::vector<Crew> crews = crews_of(config, worker_cpus.size());
+  for (std::size_t i = 0; i < config.ports.size(); ++i) {
+    PORTCULLIS_TRY(auto port, Port::open(config.ports[i], crews[i], *pool));
     ports.push_back(std::move(port));
   }
   return {};
 }
 
-Result<void> Engine::State::make_workers(const config::Config& config) {
-  PORTCULLIS_TRY(const auto shares, divide_ports(config, worker_cpus.size()));
-  for (std::size_t i = 0; i < shares.size(); ++i) {
-    if (shares[i].empty()) {
-      log::warn("worker {} on processor {} has no port: there are fewer {} than workers",
-                i,
-                worker_cpus[i],
-                config.mode.pairs.empty() ? "ports" : "pairs");
-    }
+/// Only then are their queues settled. Nobody polls them yet.
+Result<void> Engine::State::start_ports() {
+  for (const std::unique_ptr<Port>& port : ports) {
+    PORTCULLIS_TRY_VOID(port->start());
+  }
+  PORTCULLIS_TRY(exchange, Exchange::make(ports, worker_cpus.size()));
+  return {};
+}
+
+void Engine::State::make_workers(const config::Config& config) {
+  for (std::size_t i = 0; i < worker_cpus.size(); ++i) {
     const WorkerSetup setup{.index = i,
-                            .ports = shares[i],
-                            .pipeline = pipeline_options(config, shares.size()),
+                            .exchange = exchange.get(),
+                            .pipeline = pipeline_options(config, worker_cpus.size()),
                             .sleeps = config.eal.idle == config::Eal::Idle::sleep,
                             .rejects = config.policy.reject == config::Policy::Reject::reset};
     workers.push_back(
         std::make_unique<Worker>(setup, *slot, ports, *pool, make_forwarder(config, ports)));
   }
-  return {};
 }
 
 Result<void> Engine::State::launch() {
-  for (const std::unique_ptr<Port>& port : ports) {
-    PORTCULLIS_TRY_VOID(port->start());
-  }
   for (std::size_t i = 0; i < workers.size(); ++i) {
     tsan_release(workers[i].get());
     const int error = rte_eal_remote_launch(run_worker, workers[i].get(), lcore_of(i));
@@ -240,6 +224,10 @@ Result<void> Engine::State::launch() {
 }
 
 void Engine::State::halt() {
+  if (exchange != nullptr) {
+    exchange->closing().receiving = launched;
+    exchange->closing().judging = launched;
+  }
   for (std::size_t i = 0; i < launched; ++i) {
     workers[i]->stop();
   }
@@ -262,7 +250,8 @@ Result<std::unique_ptr<Engine>> Engine::start(const config::Config& config,
   PORTCULLIS_TRY_VOID(state.open_ports(config));
   state.slot.emplace(worker_cpus.size());
   state.slot->publish(std::move(first));
-  PORTCULLIS_TRY_VOID(state.make_workers(config));
+  PORTCULLIS_TRY_VOID(state.start_ports());
+  state.make_workers(config);
   PORTCULLIS_TRY_VOID(state.launch());
   return engine;
 }

@@ -40,11 +40,4 @@ class Engine {
   std::unique_ptr<State> state_;
 };
 
-/// Which ports each worker polls. Both ports of a pair go to one worker, since conntrack is per
-/// worker and must see both directions. A mirror's port has both by itself. A worker may get none.
-/// Shapes: result[worker] holds indexes of config.ports.
-/// Errors: mode node with several workers.
-Result<std::vector<std::vector<std::uint16_t>>> divide_ports(const config::Config& config,
-                                                             std::size_t workers);
-
 }  // namespace portcullis::dataplane

@@ -20,7 +20,9 @@ struct Parcel {
 };
 
 /// A worker has one of its own. Each parcel ends in exactly one of Transmit's send, drop and
-/// consume, or is held by the forwarder until a later tick().
+/// consume, or is held by the forwarder until a later tick(). Where kOverhears is true, it also has
+/// overhear(frame, port, now_ns, out): an untagged link frame that another worker's forwarder deals
+/// with, to learn from.
 template <typename F>
 concept Forwarder = requires(F forwarder,
                              std::span<const std::uint8_t> frame,
@@ -36,6 +38,7 @@ concept Forwarder = requires(F forwarder,
   // ARP, neighbour discovery, group membership.
   { forwarder.link(parcel, now_ns, out) }
   noexcept;
+  { F::kOverhears } -> std::convertible_to<bool>;
   // Timers; once a poll.
   { forwarder.tick(now_ns, out) }
   noexcept;

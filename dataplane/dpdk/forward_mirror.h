@@ -10,6 +10,8 @@ namespace portcullis::dataplane {
 
 class ForwardMirror {
  public:
+  static constexpr bool kOverhears = false;
+
   static bool accepts(std::span<const std::uint8_t> /*frame*/, PortIndex /*port*/) noexcept {
     return true;
   }

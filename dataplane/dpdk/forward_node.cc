@@ -58,6 +58,16 @@ bool fits(const Parcel& parcel, std::uint16_t mtu) {
   return parcel.bytes.size() <= std::size_t{mtu} + wire::kEthernetBytes;
 }
 
+bool is_arp(std::span<const std::uint8_t> frame) {
+  return wire::load16(&frame[2 * wire::kMacBytes]) == wire::kTypeArp;
+}
+
+/// Of an untagged frame.
+std::optional<NeighbourMessage> message_of(std::span<const std::uint8_t> frame) {
+  return is_arp(frame) ? read_arp(frame, wire::kEthernetBytes)
+                       : read_nd(frame, wire::kEthernetBytes);
+}
+
 std::size_t permanent_count(const config::Config& config) {
   std::size_t count = config.mode.gateways.size();
   for (const config::Port& port : config.ports) {
@@ -226,16 +236,15 @@ void ForwardNode::send_in_fragments_to(NeighbourIndex hop,
 
 void ForwardNode::link(const Parcel& parcel, std::uint64_t now_ns, Transmit& out) noexcept {
   if (parcel.l3_offset == wire::kEthernetBytes) {
-    const bool arp = wire::load16(&parcel.bytes[2 * wire::kMacBytes]) == wire::kTypeArp;
-    const std::optional<NeighbourMessage> message =
-        arp ? read_arp(parcel.bytes, parcel.l3_offset) : read_nd(parcel.bytes, parcel.l3_offset);
+    const std::optional<NeighbourMessage> message = message_of(parcel.bytes);
     if (message) {
       learn(*message, parcel.port, now_ns, out);
     }
     if (message && answers_for(*message, parcel.port)) {
       const MacAddress& mac = sides_[parcel.port].mac;
       const std::size_t length =
-          arp ? arp_reply(parcel.bytes, parcel.l3_offset, mac, response_)
+          is_arp(parcel.bytes)
+              ? arp_reply(parcel.bytes, parcel.l3_offset, mac, response_)
               : neighbour_advertisement(parcel.bytes, parcel.l3_offset, mac, response_);
       if (length > 0) {
         out.send_copy(parcel.port, std::span(response_).first(length));
@@ -243,6 +252,15 @@ void ForwardNode::link(const Parcel& parcel, std::uint64_t now_ns, Transmit& out
     }
   }
   Transmit::consume(parcel.packet);
+}
+
+void ForwardNode::overhear(std::span<const std::uint8_t> frame,
+                           PortIndex port,
+                           std::uint64_t now_ns,
+                           Transmit& out) noexcept {
+  if (const std::optional<NeighbourMessage> message = message_of(frame)) {
+    learn(*message, port, now_ns, out);
+  }
 }
 
 bool ForwardNode::answers_for(const NeighbourMessage& message, PortIndex port) const noexcept {

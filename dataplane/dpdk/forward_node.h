@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Mode node: a router with one port per pod and one uplink. To a pod it is the whole world: it
 // answers for any address there; on the uplink it answers for the pods and for itself.
-// Thread: one worker.
+// Thread: one worker. Where there are several, each has a table of neighbours of its own: it asks
+// for itself, one of them answers, and all of them learn from what any neighbour says.
 #pragma once
 
 #include <array>
@@ -20,6 +21,8 @@ namespace portcullis::dataplane {
 
 class ForwardNode {
  public:
+  static constexpr bool kOverhears = true;
+
   /// macs[i] is the MAC of port i. REQUIRES: config was validated.
   ForwardNode(const config::Config& config, std::span<const MacAddress> macs);
 
@@ -27,6 +30,10 @@ class ForwardNode {
   [[nodiscard]] bool accepts(std::span<const std::uint8_t> frame, PortIndex port) const noexcept;
   void forward(const Parcel& parcel, std::uint64_t now_ns, Transmit& out) noexcept;
   void link(const Parcel& parcel, std::uint64_t now_ns, Transmit& out) noexcept;
+  void overhear(std::span<const std::uint8_t> frame,
+                PortIndex port,
+                std::uint64_t now_ns,
+                Transmit& out) noexcept;
   void tick(std::uint64_t now_ns, Transmit& out) noexcept;
 
  private:

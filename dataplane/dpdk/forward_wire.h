@@ -14,6 +14,8 @@ namespace portcullis::dataplane {
 
 class ForwardWire {
  public:
+  static constexpr bool kOverhears = false;
+
   /// REQUIRES: validated: every port is in exactly one pair.
   explicit ForwardWire(const config::Config& config);
 

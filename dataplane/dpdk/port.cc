@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "dataplane/dpdk/eal.h"
+#include "dataplane/dpdk/spread/rss.h"
 
 namespace portcullis::dataplane {
 namespace {
@@ -71,7 +72,9 @@ BufferPool::~BufferPool() {
   rte_mempool_free(pool_);
 }
 
-Result<std::unique_ptr<Port>> Port::open(const config::Port& options, const BufferPool& pool) {
+Result<std::unique_ptr<Port>> Port::open(const config::Port& options,
+                                         const Crew& crew,
+                                         const BufferPool& pool) {
   const std::string name = device_name(options);
   std::uint16_t id = 0;
   forget_dpdk_log();
@@ -89,8 +92,8 @@ Result<std::unique_ptr<Port>> Port::open(const config::Port& options, const Buff
       return fail(fmt::format("ports.{}: '{}' is no network device", options.name, arguments));
     }
   }
-  std::unique_ptr<Port> port(new Port(options, id));
-  PORTCULLIS_TRY_VOID(port->configure(pool));
+  std::unique_ptr<Port> port(new Port(options, crew, id, pool));
+  PORTCULLIS_TRY_VOID(port->configure(crew.size() > 1));
   return port;
 }
 
@@ -99,29 +102,58 @@ Port::~Port() {
   rte_eth_dev_close(id_);
 }
 
-Result<void> Port::configure(const BufferPool& pool) {
+/// One queue each way, or one for each of the crew. A virtual device gets several to send from only
+/// with as many to receive from: its queues are pairs to the kernel, which would put packets into
+/// those that nobody polls (net_tap, net_af_packet).
+Result<void> Port::configure(bool spread) {
+  rte_eth_dev_info device{};
+  if (const int error = rte_eth_dev_info_get(id_, &device); error != 0) {
+    return failed(options_, "says nothing of itself", error);
+  }
+  const auto crew = static_cast<std::uint16_t>(crew_.size());
+  spread = spread && offers_rss(device, crew);
+  const bool sends_apart = options_.vdev.empty() && device.max_tx_queues >= crew;
+  queues_.rx = spread ? crew : 1;
+  queues_.tx = spread || sends_apart ? crew : 1;
   rte_eth_conf conf{};
   conf.rxmode.mtu = options_.mtu;
-  if (const int error = rte_eth_dev_configure(id_, 1, 1, &conf); error != 0) {
-    return failed(options_, fmt::format("refuses one queue each way, mtu {}", options_.mtu), error);
+  if (spread) {
+    ask_for_rss(device, conf);
   }
-  std::uint16_t rx = kRxDescriptors;
-  std::uint16_t tx = kTxDescriptors;
-  rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx);
-  const auto socket = static_cast<unsigned>(rte_eth_dev_socket_id(id_));
-  if (const int error = rte_eth_rx_queue_setup(id_, 0, rx, socket, nullptr, pool.get());
-      error != 0) {
-    return failed(options_, "cannot set up its receive queue", error);
+  if (const int error = rte_eth_dev_configure(id_, queues_.rx, queues_.tx, &conf); error != 0) {
+    return failed(options_,
+                  fmt::format("refuses {} queues to receive and {} to send, mtu {}",
+                              queues_.rx,
+                              queues_.tx,
+                              options_.mtu),
+                  error);
   }
-  if (const int error = rte_eth_tx_queue_setup(id_, 0, tx, socket, nullptr); error != 0) {
-    return failed(options_, "cannot set up its transmit queue", error);
-  }
+  PORTCULLIS_TRY_VOID(set_up_queues());
   PORTCULLIS_TRY_VOID(set_mtu());
   rte_ether_addr mac{};
   if (const int error = rte_eth_macaddr_get(id_, &mac); error != 0) {
     return failed(options_, "has no MAC address", error);
   }
   std::copy_n(mac.addr_bytes, mac_.size(), mac_.begin());
+  return {};
+}
+
+Result<void> Port::set_up_queues() {
+  std::uint16_t rx = kRxDescriptors;
+  std::uint16_t tx = kTxDescriptors;
+  rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx);
+  const auto socket = static_cast<unsigned>(rte_eth_dev_socket_id(id_));
+  for (std::uint16_t queue = 0; queue < queues_.rx; ++queue) {
+    const int error = rte_eth_rx_queue_setup(id_, queue, rx, socket, nullptr, pool_.get());
+    if (error != 0) {
+      return failed(options_, fmt::format("cannot set up receive queue {}", queue), error);
+    }
+  }
+  for (std::uint16_t queue = 0; queue < queues_.tx; ++queue) {
+    if (const int error = rte_eth_tx_queue_setup(id_, queue, tx, socket, nullptr); error != 0) {
+      return failed(options_, fmt::format("cannot set up transmit queue {}", queue), error);
+    }
+  }
   return {};
 }
 
@@ -151,12 +183,28 @@ void Port::listen() {
 }
 
 Result<void> Port::start() {
+  PORTCULLIS_TRY_VOID(start_device());
+  if (queues_.rx > 1) {
+    // A table of queues may be set for good only once the device runs.
+    if (const Result<void> proven = set_up_rss(id_, crew_); !proven) {
+      log::warn("ports.{}: packets are spread in software, not by the device: {}",
+                options_.name,
+                proven.error().message);
+      stop();
+      PORTCULLIS_TRY_VOID(configure(false));
+      PORTCULLIS_TRY_VOID(start_device());
+    }
+  }
+  listen();
+  return {};
+}
+
+Result<void> Port::start_device() {
   forget_dpdk_log();
   if (const int error = rte_eth_dev_start(id_); error != 0) {
     return failed(options_, "does not start", error);
   }
   started_ = true;
-  listen();
   return {};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One Ethernet port and the packet buffers of all: create, configure, start, stop.
-// Thread: the control thread. A port's one rx and one tx queue belong to one worker.
+// Thread: the control thread. Each of a port's queues belongs to one worker.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "config/config.h"
+#include "dataplane/dpdk/spread/crews.h"
 #include "dataplane/packet/neighbour.h"
 
 struct rte_mempool;
@@ -32,33 +33,52 @@ class BufferPool {
   rte_mempool* pool_;
 };
 
+/// Queues of a port: one for each of its crew, or one for whoever serves it for all.
+struct Queues {
+  std::uint16_t rx = 1;
+  std::uint16_t tx = 1;
+};
+
 class Port {
  public:
   /// Creates the device (or takes it, if EAL knows it already) and sets it up; it stays stopped, so
-  /// no packet comes in yet.
+  /// no packet comes in yet. The workers of `crew`, not empty, are to serve it.
   /// Errors: begin with "ports.NAME".
-  static Result<std::unique_ptr<Port>> open(const config::Port& options, const BufferPool& pool);
+  static Result<std::unique_ptr<Port>> open(const config::Port& options,
+                                            const Crew& crew,
+                                            const BufferPool& pool);
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
   /// Stops and closes the device.
   ~Port();
 
+  /// Lets packets in. Where the device seemed to be able to spread them over the crew, and proves
+  /// not to be, it has one queue to receive from afterwards.
   Result<void> start();
   /// The queues must be at rest.
   void stop();
 
   [[nodiscard]] std::uint16_t id() const { return id_; }
+  /// Settled once start() returned.
+  [[nodiscard]] const Queues& queues() const { return queues_; }
+  [[nodiscard]] const Crew& crew() const { return crew_; }
   [[nodiscard]] const config::Port& options() const { return options_; }
   [[nodiscard]] const MacAddress& mac() const { return mac_; }
 
  private:
-  Port(config::Port options, std::uint16_t id) : options_(std::move(options)), id_(id) {}
-  Result<void> configure(const BufferPool& pool);
+  Port(config::Port options, Crew crew, std::uint16_t id, const BufferPool& pool)
+      : options_(std::move(options)), crew_(std::move(crew)), id_(id), pool_(pool) {}
+  Result<void> configure(bool spread);
+  Result<void> set_up_queues();
   Result<void> set_mtu();
+  Result<void> start_device();
   void listen();
 
   const config::Port options_;
+  const Crew crew_;
   const std::uint16_t id_;
+  const BufferPool& pool_;
+  Queues queues_;
   MacAddress mac_{};
   bool started_ = false;
 };

@@ -8,14 +8,40 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/dpdk/fragmenter.h"
+#include "dataplane/dpdk/tsan.h"
 
 namespace portcullis::dataplane {
+namespace {
 
-Transmit::Transmit(std::span<const std::unique_ptr<Port>> ports, const BufferPool& pool)
-    : pool_(pool.get()), lanes_(ports.size()) {
+/// Bursts of one road that are sent in one turn: as many packets as a busy worker makes in one.
+constexpr unsigned kBurstsInATurn = 8;
+
+/// Ends a packet that a device did not take.
+void refuse(Carriage& carriage, rte_mbuf* packet) {
+  carriage.torn = tag_of(packet).continued;
+  if (!carriage.torn) {
+    carriage.road->refused().add();
+  }
+  Transmit::consume(packet);
+}
+
+/// A buffer that a device sends is another's next.
+void let_go(std::span<rte_mbuf* const> packets) {
+  for (rte_mbuf* const packet : packets) {
+    tsan_release(packet);
+  }
+}
+
+}  // namespace
+
+Transmit::Transmit(std::span<const std::unique_ptr<Port>> ports,
+                   const BufferPool& pool,
+                   Share share)
+    : pool_(pool.get()), lanes_(ports.size()), carriages_(std::move(share.carriages)) {
   waiting_.reserve(ports.size());
   for (std::size_t i = 0; i < ports.size(); ++i) {
     lanes_[i].device = ports[i]->id();
+    lanes_[i].way = share.ways_out[i];
     lanes_[i].mtu = ports[i]->options().mtu;
     lanes_[i].mac = ports[i]->mac();
   }
@@ -45,32 +71,41 @@ void Transmit::send_in_fragments(PortIndex port, rte_mbuf* packet) noexcept {
   }
 }
 
-void Transmit::send_copy(PortIndex port, std::span<const std::uint8_t> frame) noexcept {
+rte_mbuf* Transmit::copy_of(std::span<const std::uint8_t> frame) noexcept {
   rte_mbuf* const packet = rte_pktmbuf_alloc(pool_);
+  if (packet == nullptr) {
+    return nullptr;
+  }
+  tsan_acquire(packet);
+  char* const room = rte_pktmbuf_append(packet, static_cast<std::uint16_t>(frame.size()));
+  if (room == nullptr) {
+    consume(packet);
+    return nullptr;
+  }
+  std::copy(frame.begin(), frame.end(), room);
+  return packet;
+}
+
+void Transmit::send_copy(PortIndex port, std::span<const std::uint8_t> frame) noexcept {
+  rte_mbuf* const packet = copy_of(frame);
   if (packet == nullptr) {
     count_drop(DropReason::no_memory);
     return;
   }
-  char* const room = rte_pktmbuf_append(packet, static_cast<std::uint16_t>(frame.size()));
-  if (room == nullptr) {
-    drop(packet, DropReason::no_memory);
-    return;
-  }
-  std::copy(frame.begin(), frame.end(), room);
   send(port, packet);
 }
 
 void Transmit::drop(rte_mbuf* packet, DropReason reason) noexcept {
   count_drop(reason);
-  rte_pktmbuf_free(packet);
+  consume(packet);
 }
 
 void Transmit::count_drop(DropReason reason) noexcept {
-  losses_.all.add();
-  losses_.drops[static_cast<std::size_t>(reason)].add();
+  losses_.count(reason);
 }
 
 void Transmit::consume(rte_mbuf* packet) noexcept {
+  tsan_release(packet);
   rte_pktmbuf_free(packet);
 }
 
@@ -83,15 +118,75 @@ void Transmit::flush() noexcept {
 
 void Transmit::flush(Lane& lane) noexcept {
   const std::uint16_t count = std::exchange(lane.count, 0);
+  const std::span<rte_mbuf*> packets(lane.packets.data(), count);
+  DropReason reason = DropReason::tx_full;
+  std::size_t sent = 0;
+  if (lane.way.road == nullptr) [[likely]] {
+    let_go(packets);
+    sent = rte_eth_tx_burst(lane.device, lane.way.queue, packets.data(), count);
+  } else {
+    reason = DropReason::handover_full;
+    sent = hand_over(lane, packets);
+  }
   const std::uint64_t continued = std::exchange(lane.continued, 0);
-  const std::uint16_t sent = rte_eth_tx_burst(lane.device, 0, lane.packets.data(), count);
-  for (std::uint16_t i = sent; i < count; ++i) {
+  for (std::size_t i = sent; i < count; ++i) {
     if ((continued >> i & 1U) != 0) {
-      consume(lane.packets[i]);
+      consume(packets[i]);
     } else {
-      drop(lane.packets[i], DropReason::tx_full);
+      drop(packets[i], reason);
     }
   }
+}
+
+std::size_t Transmit::hand_over(const Lane& lane, std::span<rte_mbuf* const> packets) noexcept {
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    set_tag(packets[i], {.continued = (lane.continued >> i & 1U) != 0});
+  }
+  const std::size_t taken = lane.way.road->put(packets);
+  handed_.add(taken);
+  return taken;
+}
+
+std::size_t Transmit::carry() noexcept {
+  std::size_t carried = 0;
+  for (Carriage& carriage : carriages_) {
+    std::size_t burst = limits::kBurstMax;
+    for (unsigned i = 0; i < kBurstsInATurn && burst == limits::kBurstMax; ++i) {
+      burst = carry(carriage);
+      carried += burst;
+    }
+  }
+  return carried;
+}
+
+/// One burst of one road. A device takes the front of it; where a fragment is refused, all later
+/// ones of its packet are, so that one is lost whole or not at all, whatever bursts it comes in.
+std::size_t Transmit::carry(Carriage& carriage) noexcept {
+  std::array<rte_mbuf*, limits::kBurstMax> taken;
+  const std::size_t count = carriage.road->take(taken);
+  std::span<rte_mbuf*> packets = std::span(taken).first(count);
+  while (carriage.torn && !packets.empty()) {
+    refuse(carriage, packets.front());
+    packets = packets.subspan(1);
+  }
+  if (packets.empty()) {
+    return count;  // Some drivers would call the system all the same.
+  }
+  let_go(packets);
+  const std::uint16_t sent = rte_eth_tx_burst(
+      carriage.device, 0, packets.data(), static_cast<std::uint16_t>(packets.size()));
+  for (rte_mbuf* const packet : packets.subspan(sent)) {
+    refuse(carriage, packet);
+  }
+  return count;
+}
+
+std::uint64_t Transmit::refused() const noexcept {
+  std::uint64_t refused = 0;
+  for (const Lane& lane : lanes_) {
+    refused += lane.way.road == nullptr ? 0 : lane.way.road->refused().get();
+  }
+  return refused;
 }
 
 }  // namespace portcullis::dataplane

@@ -10,6 +10,10 @@
 #include <rte_pause.h>
 #include <unistd.h>
 
+#include "dataplane/dpdk/tsan.h"
+#include "dataplane/packet/affinity.h"
+#include "dataplane/packet/headers.h"
+
 namespace portcullis::dataplane {
 namespace {
 
@@ -22,8 +26,16 @@ constexpr std::uint32_t kSleepMaxUs = 400;
 constexpr std::uint64_t kRejectionsASecond = 10'000;
 constexpr std::uint64_t kRejectionsBurst = 1'000;
 
+/// Bursts of one inbox that are judged in one turn: as many packets as a busy worker hands over in
+/// one.
+constexpr unsigned kBurstsInATurn = 8;
+/// Frames are asked for so far ahead of a look at their addresses.
+constexpr std::size_t kFramesAhead = 6;
+
+}  // namespace
+
 /// Monotonic time from the processor's counter: no system call.
-class Clock {
+class Worker::Clock {
  public:
   Clock()
       : start_(rte_get_tsc_cycles()), ns_per_cycle_(1e9 / static_cast<double>(rte_get_tsc_hz())) {}
@@ -36,8 +48,6 @@ class Clock {
   const std::uint64_t start_;
   const double ns_per_cycle_;
 };
-
-}  // namespace
 
 struct Worker::Poll {
   const Generation& generation;
@@ -54,12 +64,17 @@ Worker::Worker(const WorkerSetup& setup,
       sleeps_(setup.sleeps),
       rejects_(setup.rejects),
       slot_(slot),
+      closing_(setup.exchange->closing()),
+      sources_(setup.exchange->share(setup.index).sources),
+      inboxes_(setup.exchange->share(setup.index).inboxes),
       pipeline_(setup.pipeline),
-      transmit_(ports, pool),
+      transmit_(ports, pool, setup.exchange->share(setup.index)),
       forwarder_(std::move(forwarder)),
       rejections_(kRejectionsASecond, kRejectionsBurst) {
-  for (const PortIndex port : setup.ports) {
-    lanes_.push_back({.port = port, .device = ports[port]->id()});
+  if (!inboxes_.empty()) {
+    for (Handover* const road : setup.exchange->share(setup.index).roads) {
+      outboxes_.push_back({.road = road});
+    }
   }
 }
 
@@ -77,37 +92,105 @@ void Worker::loop(F& forwarder) noexcept {
   const Clock clock;
   TableSlot::Reader reader(slot_, index_);
   reader.online();
-  while (!stopping_.load(std::memory_order_relaxed)) {
-    const Generation& generation = reader.current();
-    const Poll poll{generation, reader.hits(), clock.now_ns()};
-    std::size_t received = 0;
-    for (const Lane& lane : lanes_) {
-      received += serve(lane, poll, forwarder);
-    }
-    forwarder.tick(poll.now_ns, transmit_);
-    const bool asked = pipeline_.answer(poll.now_ns);
-    pipeline_.expire(poll.now_ns);
-    let_go(poll.now_ns, forwarder);
-    transmit_.flush();
-    reader.quiescent();
-    polls_.add();
-    if (received > 0) {
-      busy_polls_.add();
-      empty_polls_ = 0;
-    } else if (!asked) {
-      rest(reader);
-    }
+  while (!stopping_.load(std::memory_order_acquire)) {
+    turn(reader, clock.now_ns(), forwarder);
   }
-  pipeline_.release_all();
-  let_go(clock.now_ns(), forwarder);
+  finish(reader, clock, forwarder);
 }
 
-/// Receives and settles one burst of one port.
 template <Forwarder F>
-std::size_t Worker::serve(const Lane& lane, const Poll& poll, F& forwarder) noexcept {
-  const std::size_t count = receive(lane, forwarder);
+void Worker::turn(TableSlot::Reader& reader, std::uint64_t now_ns, F& forwarder) noexcept {
+  const Generation& generation = reader.current();
+  const Poll poll{generation, reader.hits(), now_ns};
+  std::size_t received = 0;
+  for (const Source& source : sources_) {
+    received += serve(source, poll, forwarder);
+  }
+  for (Handover* const inbox : inboxes_) {
+    received += serve_inbox(*inbox, poll, forwarder);
+  }
+  forwarder.tick(poll.now_ns, transmit_);
+  const bool asked = pipeline_.answer(poll.now_ns);
+  pipeline_.expire(poll.now_ns);
+  let_go(poll.now_ns, forwarder);
+  transmit_.flush();
+  received += transmit_.carry();
+  reader.quiescent();
+  polls_.add();
+  if (received > 0) {
+    busy_polls_.add();
+    empty_polls_ = 0;
+  } else if (!asked) {
+    rest(reader);
+  }
+}
+
+/// The end, in step with the others: nobody receives any more; nobody judges; nobody sends.
+template <Forwarder F>
+void Worker::finish(TableSlot::Reader& reader, const Clock& clock, F& forwarder) noexcept {
+  sources_.clear();
+  closing_.receiving.fetch_sub(1, std::memory_order_acq_rel);
+  bool last = false;
+  do {
+    // Asked ahead of the turn that empties the inboxes: nothing comes into them any more.
+    last = closing_.receiving.load(std::memory_order_acquire) == 0;
+    turn(reader, clock.now_ns(), forwarder);
+  } while (!last || empty_polls_ == 0);
+  pipeline_.release_all();
+  let_go(clock.now_ns(), forwarder);
+  transmit_.flush();
+  closing_.judging.fetch_sub(1, std::memory_order_acq_rel);
+  std::size_t carried = 0;
+  do {
+    last = closing_.judging.load(std::memory_order_acquire) == 0;
+    carried = transmit_.carry();
+    if (carried == 0) {
+      rest(reader);
+    }
+  } while (!last || carried > 0);
+}
+
+/// Receives one burst of one queue, and settles what is this worker's.
+template <Forwarder F>
+std::size_t Worker::serve(const Source& source, const Poll& poll, F& forwarder) noexcept {
+  const std::size_t count = receive(source, forwarder);
+  const std::size_t own = source.shared ? keep_own(source, count) : count;
+  judge(own, poll, forwarder);
+  return count;
+}
+
+/// Settles what others have received and is this worker's.
+template <Forwarder F>
+std::size_t Worker::serve_inbox(Handover& inbox, const Poll& poll, F& forwarder) noexcept {
+  std::size_t received = 0;
+  std::size_t burst = limits::kBurstMax;
+  for (unsigned round = 0; round < kBurstsInATurn && burst == limits::kBurstMax; ++round) {
+    burst = inbox.take(packets_);
+    std::size_t count = 0;
+    for (rte_mbuf* const packet : std::span(packets_).first(burst)) {
+      const Tag tag = tag_of(packet);
+      auto* const bytes = rte_pktmbuf_mtod(packet, std::uint8_t*);
+      if constexpr (F::kOverhears) {
+        if (tag.overheard) {
+          forwarder.overhear({bytes, packet->data_len}, tag.port, poll.now_ns, transmit_);
+          Transmit::consume(packet);
+          continue;
+        }
+      }
+      frames_[count] = {.data = bytes, .length = packet->data_len, .port = tag.port};
+      packets_[count++] = packet;
+    }
+    judge(count, poll, forwarder);
+    received += burst;
+  }
+  return received;
+}
+
+/// Judges and settles the first of packets_ and frames_.
+template <Forwarder F>
+void Worker::judge(std::size_t count, const Poll& poll, F& forwarder) noexcept {
   if (count == 0) {
-    return 0;
+    return;
   }
   pipeline_.process(poll.generation,
                     poll.now_ns,
@@ -117,12 +200,69 @@ std::size_t Worker::serve(const Lane& lane, const Poll& poll, F& forwarder) noex
   for (std::size_t i = 0; i < count; ++i) {
     const Parcel parcel{.packet = packets_[i],
                         .bytes = {frames_[i].data, frames_[i].length},
-                        .port = lane.port,
+                        .port = frames_[i].port,
                         .l3_offset = outcomes_[i].l3_offset};
     settle(parcel, outcomes_[i], poll.now_ns, forwarder);
   }
   let_go(poll.now_ns, forwarder);
-  return count;
+}
+
+/// Hands over what other workers own of the first `count` of packets_ and frames_. Says how many
+/// are left; they keep their order, and so do those of every other.
+std::size_t Worker::keep_own(const Source& source, std::size_t count) noexcept {
+  std::size_t own = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    __builtin_prefetch(frames_[std::min(i + kFramesAhead, count - 1)].data);
+    const Frame frame = frames_[i];
+    const std::size_t slot = affinity({frame.data, frame.length}) % kAffinitySlots;
+    const std::size_t owner = source.owners[slot];
+    if (owner == index_) {
+      frames_[own] = frame;
+      packets_[own++] = packets_[i];
+      continue;
+    }
+    Outbox& outbox = outboxes_[owner];
+    set_tag(packets_[i], {.port = frame.port});
+    outbox.packets[outbox.count++] = packets_[i];
+  }
+  for (Outbox& outbox : outboxes_) {
+    if (outbox.count == 0) {
+      continue;
+    }
+    const std::span<rte_mbuf*> packets(outbox.packets.data(), std::exchange(outbox.count, 0));
+    const std::size_t taken = outbox.road->put(packets);
+    handed_.add(taken);
+    for (rte_mbuf* const packet : packets.subspan(taken)) {
+      lose_unjudged(packet, DropReason::handover_full);
+    }
+  }
+  return own;
+}
+
+/// Lets the other workers learn from a link frame, if they can take it now: else they ask for
+/// themselves.
+void Worker::tell_others(const Parcel& parcel) noexcept {
+  if (parcel.l3_offset != wire::kEthernetBytes) {
+    return;
+  }
+  for (const Outbox& outbox : outboxes_) {
+    if (outbox.road == nullptr) {
+      continue;
+    }
+    rte_mbuf* const copy = transmit_.copy_of(parcel.bytes);
+    if (copy == nullptr) {
+      return;
+    }
+    set_tag(copy, {.port = parcel.port, .overheard = true});
+    if (outbox.road->put(std::span(&copy, 1)) == 0) {
+      Transmit::consume(copy);
+    }
+  }
+}
+
+void Worker::lose_unjudged(rte_mbuf* packet, DropReason reason) noexcept {
+  unjudged_.count(reason);
+  Transmit::consume(packet);
 }
 
 template <Forwarder F>
@@ -135,6 +275,9 @@ void Worker::settle(const Parcel& parcel,
       forwarder.forward(parcel, now_ns, transmit_);
       break;
     case Outcome::Action::link:
+      if constexpr (F::kOverhears) {
+        tell_others(parcel);
+      }
       forwarder.link(parcel, now_ns, transmit_);
       break;
     case Outcome::Action::drop:
@@ -177,23 +320,24 @@ void Worker::let_go(std::uint64_t now_ns, F& forwarder) noexcept {
 
 /// One burst into packets_ and frames_, without what is not for us; each packet in one piece.
 template <Forwarder F>
-std::size_t Worker::receive(const Lane& lane, const F& forwarder) noexcept {
+std::size_t Worker::receive(const Source& source, const F& forwarder) noexcept {
   const std::uint16_t burst = rte_eth_rx_burst(
-      lane.device, 0, packets_.data(), static_cast<std::uint16_t>(packets_.size()));
+      source.device, source.queue, packets_.data(), static_cast<std::uint16_t>(packets_.size()));
   std::size_t count = 0;
   for (std::uint16_t i = 0; i < burst; ++i) {
     rte_mbuf* const packet = packets_[i];
+    tsan_acquire(packet);
     // Buffers hold the largest frame, so only a device that splits headers gets here with more.
     if (packet->nb_segs > 1 && rte_pktmbuf_linearize(packet) != 0) {
-      transmit_.drop(packet, DropReason::no_memory);
+      lose_unjudged(packet, DropReason::no_memory);
       continue;
     }
     auto* const bytes = rte_pktmbuf_mtod(packet, std::uint8_t*);
-    if (!forwarder.accepts({bytes, packet->data_len}, lane.port)) {
+    if (!forwarder.accepts({bytes, packet->data_len}, source.port)) {
       Transmit::consume(packet);
       continue;
     }
-    frames_[count] = {.data = bytes, .length = packet->data_len, .port = lane.port};
+    frames_[count] = {.data = bytes, .length = packet->data_len, .port = source.port};
     packets_[count++] = packet;
   }
   return count;

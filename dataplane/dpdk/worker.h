@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Worker: the poll loop of one lcore, run to completion.
+// Worker: the poll loop of one lcore, run to completion. Where several share a port, each judges
+// the packets whose slots it owns, whoever received them.
 // Thread: run() on its lcore; the rest by the control thread.
 #pragma once
 
@@ -13,6 +14,7 @@
 #include "dataplane/dpdk/forward_mirror.h"
 #include "dataplane/dpdk/forward_node.h"
 #include "dataplane/dpdk/forward_wire.h"
+#include "dataplane/dpdk/spread/exchange.h"
 #include "dataplane/dpdk/table_slot.h"
 #include "dataplane/dpdk/token_bucket.h"
 #include "dataplane/dpdk/transmit.h"
@@ -22,8 +24,8 @@
 namespace portcullis::dataplane {
 
 struct WorkerSetup {
-  std::size_t index = 0;         // Its Reader's number.
-  std::vector<PortIndex> ports;  // That it polls; nobody else touches them.
+  std::size_t index = 0;         // Its Reader's number, and its place in the exchange.
+  Exchange* exchange = nullptr;  // Outlives it.
   PipelineOptions pipeline;
   bool sleeps = true;    // Sleep when no packet comes.
   bool rejects = false;  // Tell the senders of denied packets.
@@ -43,21 +45,30 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
   ~Worker() = default;
 
-  /// Polls until stop(). REQUIRES: a generation was published.
+  /// Polls until stop(), and then until no road has a packet for it. REQUIRES: a generation was
+  /// published.
   void run() noexcept;
-  void stop() noexcept { stopping_.store(true, std::memory_order_relaxed); }
+  /// REQUIRES: the exchange's Closing says how many workers run; each of them is stopped, too.
+  void stop() noexcept { stopping_.store(true, std::memory_order_release); }
 
   /// Where a question about its flows is laid for it.
   [[nodiscard]] FlowMailbox& mailbox() noexcept { return pipeline_.mailbox(); }
   [[nodiscard]] const Counters& counters() const noexcept { return pipeline_.counters(); }
+  /// Packets lost after they were judged, and others ahead of it.
   [[nodiscard]] const Losses& losses() const noexcept { return transmit_.losses(); }
+  [[nodiscard]] const Losses& unjudged() const noexcept { return unjudged_; }
+  /// Packets handed to other workers, for them to judge.
+  [[nodiscard]] std::uint64_t handed_to_judge() const noexcept { return handed_.get(); }
+  [[nodiscard]] const Transmit& transmit() const noexcept { return transmit_; }
   /// Share of polls that found packets, since start.
   [[nodiscard]] double busy() const noexcept;
 
  private:
-  struct Lane {
-    PortIndex port = 0;
-    std::uint16_t device = 0;
+  /// Packets of this burst for another worker.
+  struct Outbox {
+    Handover* road = nullptr;  // None: nobody, or this worker.
+    std::size_t count = 0;
+    std::array<rte_mbuf*, limits::kBurstMax> packets{};
   };
   /// A fragment that waits for the first one of its datagram.
   struct Kept {
@@ -65,11 +76,20 @@ class Worker {
     PortIndex port = 0;
   };
   struct Poll;  // What one turn of the loop has at hand.
+  class Clock;
 
   template <Forwarder F>
   void loop(F& forwarder) noexcept;
   template <Forwarder F>
-  std::size_t serve(const Lane& lane, const Poll& poll, F& forwarder) noexcept;
+  void turn(TableSlot::Reader& reader, std::uint64_t now_ns, F& forwarder) noexcept;
+  template <Forwarder F>
+  void finish(TableSlot::Reader& reader, const Clock& clock, F& forwarder) noexcept;
+  template <Forwarder F>
+  std::size_t serve(const Source& source, const Poll& poll, F& forwarder) noexcept;
+  template <Forwarder F>
+  std::size_t serve_inbox(Handover& inbox, const Poll& poll, F& forwarder) noexcept;
+  template <Forwarder F>
+  void judge(std::size_t count, const Poll& poll, F& forwarder) noexcept;
   template <Forwarder F>
   void settle(const Parcel& parcel,
               const Outcome& outcome,
@@ -79,14 +99,20 @@ class Worker {
   void let_go(std::uint64_t now_ns, F& forwarder) noexcept;
   void reject(const Parcel& parcel, DropReason reason, std::uint64_t now_ns) noexcept;
   template <Forwarder F>
-  std::size_t receive(const Lane& lane, const F& forwarder) noexcept;
+  std::size_t receive(const Source& source, const F& forwarder) noexcept;
+  std::size_t keep_own(const Source& source, std::size_t count) noexcept;
+  void tell_others(const Parcel& parcel) noexcept;
+  void lose_unjudged(rte_mbuf* packet, DropReason reason) noexcept;
   void rest(TableSlot::Reader& reader) noexcept;
 
   const std::size_t index_;
   const bool sleeps_;
   const bool rejects_;
   TableSlot& slot_;
-  std::vector<Lane> lanes_;
+  Closing& closing_;
+  std::vector<Source> sources_;
+  std::vector<Outbox> outboxes_;  // By worker; none where it shares no port.
+  std::vector<Handover*> inboxes_;
   Pipeline pipeline_;
   Transmit transmit_;
   AnyForwarder forwarder_;
@@ -98,6 +124,8 @@ class Worker {
   TokenBucket rejections_;
   std::array<std::uint8_t, kResponseBytesMax> response_{};
   std::uint32_t empty_polls_ = 0;  // In a row.
+  Losses unjudged_;
+  Counter handed_;
   Counter polls_;
   Counter busy_polls_;
   alignas(64) std::atomic<bool> stopping_{false};

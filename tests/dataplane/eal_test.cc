@@ -6,8 +6,6 @@
 
 #include <gtest/gtest.h>
 
-#include "dataplane/dpdk/engine.h"
-
 namespace portcullis::dataplane {
 namespace {
 
@@ -48,36 +46,6 @@ TEST(Eal, NamesTheKeyOfAProcessorThatIsNotThere) {
   ASSERT_FALSE(placed.has_value());
   EXPECT_EQ(placed.error().message,
             "eal.worker_cpus names processor 7, which this process may not use; it may use 0, 1");
-}
-
-TEST(DividePorts, GivesBothPortsOfAPairToOneWorker) {
-  config::Config config;
-  for (const char* name : {"a", "b", "c", "d", "e", "f"}) {
-    config.ports.push_back({.name = name});
-  }
-  config.mode.pairs = {{"a", "d"}, {"b", "c"}, {"e", "f"}};
-  const auto shares = divide_ports(config, 2);
-  ASSERT_TRUE(shares.has_value());
-  EXPECT_EQ(*shares, (std::vector<std::vector<std::uint16_t>>{{0, 3, 4, 5}, {1, 2}}));
-}
-
-TEST(DividePorts, GivesEachPortOfAMirrorToAWorker) {
-  config::Config config;
-  config.ports.resize(3);
-  config.mode.kind = config::Mode::Kind::mirror;
-  const auto shares = divide_ports(config, 2);
-  ASSERT_TRUE(shares.has_value());
-  EXPECT_EQ(*shares, (std::vector<std::vector<std::uint16_t>>{{0, 2}, {1}}));
-}
-
-TEST(DividePorts, RunsANodeOnOneWorkerOnly) {
-  config::Config config;
-  config.ports.resize(3);
-  config.mode.kind = config::Mode::Kind::node;
-  EXPECT_EQ(divide_ports(config, 1).value().at(0).size(), 3U);
-  const auto shares = divide_ports(config, 2);
-  ASSERT_FALSE(shares.has_value());
-  EXPECT_NE(shares.error().message.find("eal.worker_cpus"), std::string::npos);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -82,10 +83,12 @@ std::unique_ptr<const Generation> open_generation() {
   return next;
 }
 
-class ForwardNodeOnRings : public testing::Test {
+/// With one worker or with two, which have a table of neighbours each.
+class ForwardNodeOnRings : public testing::TestWithParam<std::size_t> {
  protected:
   void SetUp() override {
-    const std::vector<std::uint32_t> cpus{test::test_eal().worker_cpus().front()};
+    std::vector<std::uint32_t> cpus = test::test_eal().worker_cpus();
+    cpus.resize(GetParam());
     static int nodes = 0;
     const std::string suffix = std::to_string(nodes++);
     a_ = std::make_unique<test::RingPort>("a" + suffix);
@@ -94,6 +97,9 @@ class ForwardNodeOnRings : public testing::Test {
     using Role = config::Port::Role;
     config::Config config{.eal = test::test_eal_options()};
     config.eal.mbufs = 1024;
+    if (cpus.size() > 1) {
+      config.eal.idle = config::Eal::Idle::poll;  // A sleeper lets grace periods pass.
+    }
     config.ports = {{.name = "a",
                      .vdev = a_->device(),
                      .role = Role::pod,
@@ -131,15 +137,28 @@ class ForwardNodeOnRings : public testing::Test {
     b_->put(to_router(test::nd_frame(136, "fd00::2", "fe80::9", "fd00::2")));
     ASSERT_TRUE(counted(5));
   }
-  WorkerStatus worker() { return engine_->status().workers.at(0); }
+  /// All workers together, in what the tests want to know.
+  WorkerStatus worker() {
+    WorkerStatus sum{.drops = std::vector<std::uint64_t>(kDropReasons)};
+    for (const WorkerStatus& one : engine_->status().workers) {
+      sum.packets += one.packets;
+      sum.forwarded += one.forwarded;
+      sum.dropped += one.dropped;
+      std::ranges::transform(one.drops, sum.drops, sum.drops.begin(), std::plus<>());
+    }
+    return sum;
+  }
   std::uint64_t drops(DropReason reason) {
     return worker().drops.at(static_cast<std::size_t>(reason));
   }
   /// Waits until so many packets are counted and all that came of them is done: a grace period
-  /// ends only after the burst.
+  /// ends only after the burst. Two more let the other worker take what was handed to it, and again
+  /// two give back what it hands over to send.
   bool counted(std::uint64_t packets) {
     const bool arrived = eventually([&] { return worker().packets >= packets; });
-    engine_->publish(open_generation());
+    for (int grace = 0; grace < 5; ++grace) {
+      engine_->publish(open_generation());
+    }
     return arrived && worker().packets == packets;
   }
   template <typename Condition>
@@ -166,8 +185,9 @@ class ForwardNodeOnRings : public testing::Test {
   std::unique_ptr<test::RingPort> up_;
   std::unique_ptr<Engine> engine_;
 };
+INSTANTIATE_TEST_SUITE_P(Workers, ForwardNodeOnRings, testing::Values(1, 2));
 
-TEST_F(ForwardNodeOnRings, AsksForPodsAndGatewayFromTheStart) {
+TEST_P(ForwardNodeOnRings, AsksForPodsAndGatewayFromTheStart) {
   EXPECT_TRUE(a_->wait(is_message(Kind::solicitation, "10.0.0.1")).has_value());
   EXPECT_TRUE(a_->wait(is_message(Kind::solicitation, "fd00::1")).has_value());
   EXPECT_TRUE(b_->wait(is_message(Kind::solicitation, "10.0.0.2")).has_value());
@@ -176,7 +196,7 @@ TEST_F(ForwardNodeOnRings, AsksForPodsAndGatewayFromTheStart) {
   EXPECT_EQ(message_of(*question)->sender, ip("192.0.2.1"));
 }
 
-TEST_F(ForwardNodeOnRings, IsTheWholeWorldToAPod) {
+TEST_P(ForwardNodeOnRings, IsTheWholeWorldToAPod) {
   for (const char* target : {"169.254.1.1", "10.0.0.2", "192.0.2.1", "8.8.8.8"}) {
     a_->put(to_router(test::arp_frame(1, "10.0.0.1", target)));
     const auto reply = a_->wait(is_message(Kind::advertisement, target));
@@ -190,7 +210,7 @@ TEST_F(ForwardNodeOnRings, IsTheWholeWorldToAPod) {
   }
 }
 
-TEST_F(ForwardNodeOnRings, LeavesAPodItsOwnAddress) {
+TEST_P(ForwardNodeOnRings, LeavesAPodItsOwnAddress) {
   a_->put(to_router(test::arp_frame(1, "10.0.0.1", "10.0.0.1")));  // Gratuitous.
   a_->put(to_router(test::arp_frame(1, "0.0.0.0", "10.0.0.1")));   // Is it free?
   a_->put(to_router(test::nd_frame(135, "::", "ff02::1:ff00:1", "fd00::1")));
@@ -200,7 +220,7 @@ TEST_F(ForwardNodeOnRings, LeavesAPodItsOwnAddress) {
   EXPECT_EQ(worker().dropped, 0U);
 }
 
-TEST_F(ForwardNodeOnRings, AnswersOnTheUplinkForPodsAndItselfOnly) {
+TEST_P(ForwardNodeOnRings, AnswersOnTheUplinkForPodsAndItselfOnly) {
   for (const char* target : {"192.0.2.1", "10.0.0.2"}) {
     up_->put(to_router(test::arp_frame(1, "192.0.2.254", target)));
     EXPECT_TRUE(up_->wait(is_message(Kind::advertisement, target)).has_value()) << target;
@@ -214,7 +234,7 @@ TEST_F(ForwardNodeOnRings, AnswersOnTheUplinkForPodsAndItselfOnly) {
   EXPECT_TRUE(silent(*up_));
 }
 
-TEST_F(ForwardNodeOnRings, RoutesBetweenPods) {
+TEST_P(ForwardNodeOnRings, RoutesBetweenPods) {
   resolve_all();
   for (const Ends& ends : {kPodToPod, kPodToPod6}) {
     const Bytes sent = to_router(test::udp_frame(ends, {1, 2, 3}));
@@ -231,7 +251,7 @@ TEST_F(ForwardNodeOnRings, RoutesBetweenPods) {
   EXPECT_EQ(worker().dropped, 0U);
 }
 
-TEST_F(ForwardNodeOnRings, RoutesFragmentsBehindTheFirstOne) {
+TEST_P(ForwardNodeOnRings, RoutesFragmentsBehindTheFirstOne) {
   resolve_all();
   for (const Ends& ends : {kPodToPod, kPodToPod6}) {
     const auto parts = test::cut(test::udp_frame(ends, Bytes(100, 1)), 48, 1);
@@ -254,7 +274,7 @@ TEST_F(ForwardNodeOnRings, RoutesFragmentsBehindTheFirstOne) {
   EXPECT_EQ(worker().dropped, 0U);
 }
 
-TEST_F(ForwardNodeOnRings, SendsTheWorldToTheGatewayAndLocalsToThemselves) {
+TEST_P(ForwardNodeOnRings, SendsTheWorldToTheGatewayAndLocalsToThemselves) {
   resolve_all();
   a_->put(to_router(test::udp_frame({"10.0.0.1", "8.8.8.8", 40'000, 53})));
   const auto far = up_->wait(is_packet);
@@ -269,7 +289,7 @@ TEST_F(ForwardNodeOnRings, SendsTheWorldToTheGatewayAndLocalsToThemselves) {
   EXPECT_EQ(destination_of(*near, 14), ip("192.0.2.33"));
 }
 
-TEST_F(ForwardNodeOnRings, HoldsPacketsUntilTheNextHopIsKnown) {
+TEST_P(ForwardNodeOnRings, HoldsPacketsUntilTheNextHopIsKnown) {
   for (std::uint8_t i = 0; i < limits::kHeldPerNeighbourMax + 4; ++i) {
     a_->put(to_router(test::udp_frame(kPodToPod, {i})));
   }
@@ -284,7 +304,7 @@ TEST_F(ForwardNodeOnRings, HoldsPacketsUntilTheNextHopIsKnown) {
   EXPECT_EQ(worker().dropped, 4U);
 }
 
-TEST_F(ForwardNodeOnRings, SaysThatAHostIsUnreachable) {
+TEST_P(ForwardNodeOnRings, SaysThatAHostIsUnreachable) {
   a_->put(to_router(test::udp_frame(kPodToPod)));
   const auto error = a_->wait(is_packet);
   ASSERT_TRUE(error.has_value());
@@ -295,7 +315,7 @@ TEST_F(ForwardNodeOnRings, SaysThatAHostIsUnreachable) {
   EXPECT_EQ(worker().forwarded, 0U);
 }
 
-TEST_F(ForwardNodeOnRings, EndsPacketsWhoseTimeIsUp) {
+TEST_P(ForwardNodeOnRings, EndsPacketsWhoseTimeIsUp) {
   resolve_all();
   a_->put(to_router(test::udp_frame(kPodToPod, {}, {.ttl = 1})));
   const auto error = a_->wait(is_packet);
@@ -310,7 +330,7 @@ TEST_F(ForwardNodeOnRings, EndsPacketsWhoseTimeIsUp) {
   EXPECT_TRUE(silent(*b_));
 }
 
-TEST_F(ForwardNodeOnRings, SaysThatThereIsNoRoute) {
+TEST_P(ForwardNodeOnRings, SaysThatThereIsNoRoute) {
   a_->put(to_router(test::udp_frame({"fd00::1", "2001:db9::1", 1, 2})));  // No IPv6 gateway.
   const auto error = a_->wait(is_packet);
   ASSERT_TRUE(error.has_value());
@@ -318,7 +338,7 @@ TEST_F(ForwardNodeOnRings, SaysThatThereIsNoRoute) {
   EXPECT_EQ(drops(DropReason::no_route), 1U);
 }
 
-TEST_F(ForwardNodeOnRings, KeepsToTheLinkWhatBelongsThere) {
+TEST_P(ForwardNodeOnRings, KeepsToTheLinkWhatBelongsThere) {
   resolve_all();
   const std::uint64_t before = worker().packets;
   for (const char* target : {"224.0.0.251", "255.255.255.255", "169.254.9.9"}) {
@@ -334,7 +354,7 @@ TEST_F(ForwardNodeOnRings, KeepsToTheLinkWhatBelongsThere) {
   EXPECT_TRUE(silent(*a_));
 }
 
-TEST_F(ForwardNodeOnRings, SaysWhatFitsTheNextLink) {
+TEST_P(ForwardNodeOnRings, SaysWhatFitsTheNextLink) {
   resolve_all();
   a_->put(to_router(test::udp_frame({"10.0.0.1", "8.8.8.8", 1, 2}, Bytes(1'300))));
   const auto error = a_->wait(is_packet);
@@ -344,7 +364,7 @@ TEST_F(ForwardNodeOnRings, SaysWhatFitsTheNextLink) {
   EXPECT_EQ(drops(DropReason::packet_too_big), 1U);
 }
 
-TEST_F(ForwardNodeOnRings, CountsOnceWhatLeavesInFragments) {
+TEST_P(ForwardNodeOnRings, CountsOnceWhatLeavesInFragments) {
   resolve_all();
   Bytes sent = test::udp_frame({"10.0.0.1", "8.8.8.8", 1, 2}, Bytes(1'300));
   wire::store16(&sent.at(14 + wire::kIpv4Fragment), 0);
@@ -359,7 +379,7 @@ TEST_F(ForwardNodeOnRings, CountsOnceWhatLeavesInFragments) {
   EXPECT_EQ(worker().dropped, 0U);
 }
 
-TEST_F(ForwardNodeOnRings, AnswersAPing) {
+TEST_P(ForwardNodeOnRings, AnswersAPing) {
   up_->put(to_router(test::ping_frame({"192.0.2.254", "192.0.2.1"}, false, 7)));
   const auto reply = up_->wait(is_packet);
   ASSERT_TRUE(reply.has_value());
@@ -378,7 +398,7 @@ TEST_F(ForwardNodeOnRings, AnswersAPing) {
   }());
 }
 
-TEST_F(ForwardNodeOnRings, BelievesNoPodAddressFromOutside) {
+TEST_P(ForwardNodeOnRings, BelievesNoPodAddressFromOutside) {
   resolve_all();
   up_->put(to_router(test::udp_frame(kPodToPod)));
   up_->put(to_router(test::udp_frame({"192.0.2.1", "10.0.0.2", 1, 2})));
@@ -387,7 +407,7 @@ TEST_F(ForwardNodeOnRings, BelievesNoPodAddressFromOutside) {
   EXPECT_TRUE(silent(*b_));
 }
 
-TEST_F(ForwardNodeOnRings, LetsNoPodClaimAnothersAddress) {
+TEST_P(ForwardNodeOnRings, LetsNoPodClaimAnothersAddress) {
   resolve_all();
   // Not even where the guard of sources would let it: the uplink speaks for a pod.
   up_->put(to_router(test::arp_frame(2, "10.0.0.2", "192.0.2.1")));
@@ -397,7 +417,7 @@ TEST_F(ForwardNodeOnRings, LetsNoPodClaimAnothersAddress) {
   EXPECT_TRUE(b_->wait(is_packet).has_value());
 }
 
-TEST_F(ForwardNodeOnRings, IgnoresFramesForOthers) {
+TEST_P(ForwardNodeOnRings, IgnoresFramesForOthers) {
   resolve_all();
   up_->put(test::udp_frame({"192.0.2.9", "10.0.0.1", 1, 2}));  // To another MAC.
   up_->put(to_router(test::udp_frame({"192.0.2.9", "10.0.0.1", 1, 2})));
@@ -405,7 +425,7 @@ TEST_F(ForwardNodeOnRings, IgnoresFramesForOthers) {
   EXPECT_EQ(worker().packets, 5U + 1U);
 }
 
-TEST_F(ForwardNodeOnRings, SendsNothingBackWhereItCameFrom) {
+TEST_P(ForwardNodeOnRings, SendsNothingBackWhereItCameFrom) {
   resolve_all();
   up_->put(to_router(test::udp_frame({"192.0.2.9", "10.0.0.77", 1, 2})));
   const auto error = up_->wait(is_packet);
@@ -414,7 +434,7 @@ TEST_F(ForwardNodeOnRings, SendsNothingBackWhereItCameFrom) {
   EXPECT_EQ(drops(DropReason::no_route), 1U);
 }
 
-TEST_F(ForwardNodeOnRings, BoundsTheRateOfItsErrors) {
+TEST_P(ForwardNodeOnRings, BoundsTheRateOfItsErrors) {
   resolve_all();
   constexpr int kPackets = 300;
   for (int i = 0; i < kPackets; ++i) {

@@ -141,14 +141,15 @@ class Fragmenter : public testing::Test {
     pool_ = *std::move(pool);
     std::vector<MacAddress> macs;
     for (const config::Port& options : config.ports) {
-      auto port = Port::open(options, *pool_);
+      auto port = Port::open(options, {0}, *pool_);
       ASSERT_TRUE(port.has_value()) << to_string(port.error());
       ASSERT_TRUE((*port)->start().has_value());
       macs.push_back((*port)->mac());
       ports_.push_back(*std::move(port));
     }
     node_ = std::make_unique<ForwardNode>(config, macs);
-    out_ = std::make_unique<Transmit>(ports_, *pool_);
+    out_ = std::make_unique<Transmit>(
+        ports_, *pool_, Share{.ways_out = std::vector<WayOut>(ports_.size())});
   }
   void TearDown() override {
     out_->flush();

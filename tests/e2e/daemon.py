@@ -25,12 +25,18 @@ def quoted(values):
     return "[" + ", ".join(json.dumps(value) for value in values) + "]"
 
 
+def worker_processors(workers):
+    """Processors for so many workers; a single one gets its own where there are two."""
+    processors = sorted(os.sched_getaffinity(0))
+    # Of one processor all workers have a share, whatever numbers they name.
+    return processors[-workers:] if workers <= len(processors) else list(range(workers))
+
+
 def configuration(lab, socket_path, manifests, extra="", vdev=AF_PACKET, reject="drop"):
-    """The TOML for a lab's mode. `extra` is appended, e.g. another section."""
-    # The worker gets a processor of its own where there are two.
+    """The TOML for a lab's mode and workers. `extra` is appended, e.g. another section."""
     processors = sorted(os.sched_getaffinity(0))
     lines = ["[eal]", f'file_prefix = "{lab.run.prefix}"', f"control_cpu = {processors[0]}",
-             f"worker_cpus = [{processors[-1]}]", "telemetry = false"]
+             f"worker_cpus = {worker_processors(lab.workers)}", "telemetry = false"]
     for index, (name, device, role, addresses) in enumerate(lab.port_tables()):
         lines += [f"[ports.{name}]", f'vdev = "{vdev.format(index=index, device=device)}"',
                   f'role = "{role}"']

@@ -124,5 +124,9 @@ class WireFragments(NodeFragments):
     mode = "wire"
 
 
+class NodeFragmentsOfTwoWorkers(NodeFragments):
+    workers = 2
+
+
 if __name__ == "__main__":
     scenario.main()

@@ -70,6 +70,7 @@ class Lab:
     def __init__(self, run, mode):
         self.run, self.mode = run, mode
         self.mtus = {}  # Of Portcullis' ports by name, where not 1500.
+        self.workers = 1
         self.pods = shop.read_pods()
         self.probes = shop.read_expectations(self.pods)
         if mode == "wire":

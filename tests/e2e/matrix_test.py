@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The whole matrix in one mode: matrix_test.py NodeMatrix, or WireMatrix."""
+"""The whole matrix in one mode: matrix_test.py NodeMatrix, or WireMatrix; or with two workers."""
 import matrix
 import scenario
 
@@ -34,6 +34,30 @@ class NodeMatrix(scenario.LabCase):
 
 class WireMatrix(NodeMatrix):
     mode = "wire"
+
+
+class TwoWorkers:
+    """Mixed into a matrix: af_packet cannot spread flows, so that workers hand packets over."""
+
+    workers = 2
+
+    def test_clients_see_what_was_meant_and_what_the_policies_say(self):
+        super().test_clients_see_what_was_meant_and_what_the_policies_say()
+        status = self.daemon.ask("status")
+        self.assertEqual({port["spread"] for port in status["ports"]}, {"software"})
+        self.assertEqual(len(status["workers"]), 2)
+        for worker in status["workers"]:
+            for name in ("forwarded", "handed_to_judge", "handed_to_send"):
+                self.assertGreater(worker[name], 0, name)
+        self.assertNotIn("HANDOVER_FULL", status["drops"])
+
+
+class NodeMatrixOfTwoWorkers(TwoWorkers, NodeMatrix):
+    pass
+
+
+class WireMatrixOfTwoWorkers(TwoWorkers, WireMatrix):
+    pass
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ class Hub:
 
     mode = "mirror"
     mtus = {}
+    workers = 1
 
     def __init__(self, run):
         self.run = run
@@ -66,11 +67,14 @@ class Hub:
 
 
 class Mirror(unittest.TestCase):
+    workers = 1
+
     @classmethod
     def setUpClass(cls):
         cls.run_ = netns.Run("pce2e")
         cls.addClassCleanup(cls.run_.close)
         cls.hub = Hub(cls.run_)
+        cls.hub.workers = cls.workers
         cls.daemon = daemon_module.Daemon(cls.hub)
 
     def connect(self, port):
@@ -93,15 +97,16 @@ class Mirror(unittest.TestCase):
         server.sendall(b"answer")
         self.assertEqual(client.recv(100), b"answer")
 
-    def worker(self):
-        return self.daemon.ask("status")["workers"][0]
+    def total(self, name):
+        """A counter, of all workers together."""
+        return sum(worker[name] for worker in self.daemon.ask("status")["workers"])
 
     def counts(self, name, least):
-        """Waits until the worker's counter is so large."""
+        """Waits until the counter is so large."""
         deadline = time.monotonic() + PATIENCE_S
-        while self.worker()[name] < least and time.monotonic() < deadline:
+        while self.total(name) < least and time.monotonic() < deadline:
             time.sleep(0.02)
-        self.assertGreaterEqual(self.worker()[name], least, self.daemon.log()[-2000:])
+        self.assertGreaterEqual(self.total(name), least, self.daemon.log()[-2000:])
 
     def flows(self, client):
         """Those of one connection: one, or none."""
@@ -113,12 +118,12 @@ class Mirror(unittest.TestCase):
         self.assertEqual(self.daemon.ask("status")["ports"][0]["tx_packets"], 0)
 
     def test_what_is_allowed_counts_in_both_directions(self):
-        before = self.worker()
+        forwarded, dropped = self.total("forwarded"), self.total("dropped")
         client, server = self.connect(ALLOWED)
         self.say(client, server)
         # Handshake, question, answer, and what acknowledges them.
-        self.counts("forwarded", before["forwarded"] + 5)
-        self.assertEqual(self.worker()["dropped"], before["dropped"])
+        self.counts("forwarded", forwarded + 5)
+        self.assertEqual(self.total("dropped"), dropped)
         flow, = self.flows(client)
         self.assertEqual((flow["source"], flow["state"]), (self.hub.addresses[WEB], "established"))
         self.assertEqual(flow["ingress"]["policy"], "shop/api-from-web")
@@ -162,6 +167,15 @@ class Mirror(unittest.TestCase):
                               capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 2)
         self.assertRegex(done.stderr, r"wrong\.toml:\d+:\d+: policy\.reject: .*answers nobody")
+
+
+class MirrorOfTwoWorkers(Mirror):
+    workers = 2
+
+    def test_one_port_is_shared(self):
+        status = self.daemon.ask("status")
+        self.assertEqual([port["spread"] for port in status["ports"]], ["software"])
+        self.assertEqual(len(status["workers"]), 2)
 
 
 if __name__ == "__main__":

@@ -112,5 +112,13 @@ class LostGateway(scenario.LabCase):
         self.assertGreater(daemon.drops()["NEIGHBOUR_UNRESOLVED"], 0)
 
 
+class RouterOfTwoWorkers(Router):
+    workers = 2
+
+
+class LostGatewayOfTwoWorkers(LostGateway):
+    workers = 2
+
+
 if __name__ == "__main__":
     scenario.main()

@@ -17,6 +17,7 @@ class LabCase(unittest.TestCase):
     """One lab of `mode` for all tests of a class; `with_daemon` False leaves the middle empty."""
 
     mode = "node"
+    workers = 1
     with_daemon = True
     vdev = daemon_module.AF_PACKET
     reject = "drop"
@@ -27,6 +28,7 @@ class LabCase(unittest.TestCase):
         cls.run_ = netns.Run("pce2e")
         cls.addClassCleanup(cls.run_.close)
         cls.lab = cls.lab_kind(cls.run_, cls.mode)
+        cls.lab.workers = cls.workers
         if cls.with_daemon:
             cls.daemon = daemon_module.Daemon(cls.lab, vdev=cls.vdev, reject=cls.reject)
 

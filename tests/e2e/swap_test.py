@@ -105,5 +105,13 @@ class WireDenial(NodeDenial):
     mode = "wire"
 
 
+class NodeSwapOfTwoWorkers(NodeSwap):
+    workers = 2
+
+
+class WireSwapOfTwoWorkers(WireSwap):
+    workers = 2
+
+
 if __name__ == "__main__":
     scenario.main()
