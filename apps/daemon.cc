@@ -117,13 +117,10 @@ void reload(const config::Config& config, control::Commands& commands) {
     apps::tell_service_manager("READY=1\nSTATUS=Reload failed: a manifest cannot be read");
     return;
   }
-  commands.commit(*std::move(manifests),
-                  {.who = "SIGHUP", .comment = "reload"},
-                  [](const control::Answer& answer) {
-                    apps::tell_service_manager(answer
-                                                   ? "READY=1\nSTATUS=Policies are reloaded"
-                                                   : "READY=1\nSTATUS=Reload failed: see the log");
-                  });
+  commands.reload(*std::move(manifests), [](const control::Answer& answer) {
+    apps::tell_service_manager(answer ? "READY=1\nSTATUS=Policies are reloaded"
+                                      : "READY=1\nSTATUS=Reload failed: see the log");
+  });
 }
 
 /// Makes the socket's directory if it is missing.
@@ -178,6 +175,11 @@ Result<UniqueFd> watch_signals(control::Loop& loop,
 
 Result<void> serve(const config::Config& config, const sigset_t& signals) {
   PORTCULLIS_TRY_VOID(make_directory_of(config.control.socket));
+  PORTCULLIS_TRY(control::Roles roles, control::Roles::of(config.control));
+  control::Audit audit;
+  if (!config.control.audit_log.empty()) {
+    PORTCULLIS_TRY(audit, control::Audit::open(config.control.audit_log));
+  }
   PORTCULLIS_TRY(const auto loop, control::Loop::make());
   DataplanePublisher publisher(config);
   std::stop_source stopping;
@@ -202,8 +204,8 @@ Result<void> serve(const config::Config& config, const sigset_t& signals) {
                  reconcile.apply(std::move(first), {.who = "portcullisd", .comment = "start"}));
   control::Lane lane(*loop);
   place_compiles(config, lane);
-  commands =
-      std::make_unique<control::Commands>(lane, reconcile, control::Daemon{.config = config});
+  commands = std::make_unique<control::Commands>(
+      lane, reconcile, control::Daemon{.config = config}, std::move(roles), std::move(audit));
   PORTCULLIS_TRY(const UniqueFd watched,
                  watch_signals(*loop, signals, [&] { reload(config, *commands); }));
   PORTCULLIS_TRY_VOID(loop->every(std::chrono::seconds(1),

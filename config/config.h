@@ -99,6 +99,11 @@ struct Control {
   std::uint32_t clients_max = 64;
   std::uint32_t message_mb_max = 64;
   std::uint32_t client_timeout_s = 30;  // A client that neither reads nor writes is dropped.
+  // Names or numbers of groups whose members have a role. None in any: all may do everything.
+  std::vector<std::string> observe_groups;
+  std::vector<std::string> operate_groups;
+  std::vector<std::string> admin_groups;
+  std::string audit_log;  // A file; empty: none.
 
   friend bool operator==(const Control&, const Control&) = default;
 };

@@ -22,9 +22,6 @@ using nlohmann::json;
 /// A message up to this size is parsed at once; a larger one waits for the lane, where it holds up
 /// nobody's status.
 constexpr std::size_t kInlineBytesMax = std::size_t{64} << 10U;
-constexpr std::size_t kCommentBytesMax = 1024;
-constexpr std::uint64_t kConfirmSecondsMax = 604'800;  // A week.
-constexpr std::size_t kGuardsMax = 16;
 constexpr std::string_view kMethods =
     "hello, commit, confirm, plan, status, history, rollback, explain, conntrack.list, "
     "conntrack.stats and conntrack.flush";
@@ -61,74 +58,6 @@ tl::unexpected<RpcError> rejected(const Rejection& rejection) {
                 rejection.message,
                 {{"diagnostics", to_json(std::span(diagnostics))},
                  {"diagnostics_total", diagnostics.size()}});
-}
-
-tl::expected<std::vector<policy::Manifest>, RpcError> manifests_of(json& params) {
-  const auto list = params.find("manifests");
-  if (list == params.end() || !list->is_array() || list->empty()) {
-    return wrong_params("manifests is not a list of at least one {name, text}");
-  }
-  std::vector<policy::Manifest> manifests;
-  for (json& one : *list) {
-    if (!one.is_object() || !one.contains("name") || !one["name"].is_string() ||
-        !one.contains("text") || !one["text"].is_string()) {
-      return wrong_params(
-          fmt::format("manifests[{}] is not {{name: string, text: string}}", manifests.size()));
-    }
-    if (!is_printable(one["name"].get_ref<std::string&>())) {
-      return wrong_params(
-          fmt::format("manifests[{}].name has control characters", manifests.size()));
-    }
-    manifests.push_back({.name = std::move(one["name"].get_ref<std::string&>()),
-                         .text = std::move(one["text"].get_ref<std::string&>())});
-  }
-  return manifests;
-}
-
-tl::expected<Intent, RpcError> intent_of(const Caller& caller, const json& params) {
-  auto comment = text_param(params, "comment", "");
-  if (!comment) {
-    return tl::unexpected(std::move(comment).error());
-  }
-  if (comment->size() > kCommentBytesMax || !is_printable(*comment)) {
-    return wrong_params(
-        fmt::format("comment is longer than {} bytes or has control characters", kCommentBytesMax));
-  }
-  return Intent{.who = caller.text(), .comment = *std::move(comment)};
-}
-
-/// Of a commit: nothing where it is not on trial.
-tl::expected<std::optional<Terms>, RpcError> terms_of(const json& params) {
-  const auto span = params.find("confirm_s");
-  const auto guards = params.find("guards");
-  if (span == params.end()) {
-    if (guards != params.end()) {
-      return wrong_params("guards without confirm_s: only what is on trial can be undone");
-    }
-    return std::nullopt;
-  }
-  if (!span->is_number_unsigned() || *span == 0U || *span > kConfirmSecondsMax) {
-    return wrong_params(
-        fmt::format("confirm_s is not a number of seconds from 1 to {}", kConfirmSecondsMax));
-  }
-  Terms terms{.confirm_within = std::chrono::seconds(span->get<std::uint64_t>())};
-  if (guards == params.end()) {
-    return terms;
-  }
-  if (!guards->is_array() || guards->size() > kGuardsMax) {
-    return wrong_params(fmt::format("guards is not a list of at most {} texts", kGuardsMax));
-  }
-  for (const json& text : *guards) {
-    if (!text.is_string() || !is_printable(text.get_ref<const std::string&>())) {
-      return wrong_params("guards has something that is no text, or control characters");
-    }
-    auto guard = Guard::parse(text.get_ref<const std::string&>());
-    if (!guard) {
-      return wrong_params(guard.error().message);
-    }
-    terms.guards.push_back(*std::move(guard));
-  }
-  return terms;
 }
 
 /// Packets that policy denied, since start.
@@ -173,8 +102,12 @@ struct Commands::Change {
   json result;
 };
 
-Commands::Commands(Lane& lane, Reconcile& reconcile, Daemon daemon)
-    : lane_(lane), reconcile_(reconcile), daemon_(std::move(daemon)) {}
+Commands::Commands(Lane& lane, Reconcile& reconcile, Daemon daemon, Roles roles, Audit audit)
+    : lane_(lane),
+      reconcile_(reconcile),
+      daemon_(std::move(daemon)),
+      roles_(std::move(roles)),
+      audit_(std::move(audit)) {}
 
 void Commands::handle(const Caller& caller, std::string message, const Server::Reply& reply) {
   using Parsing = tl::expected<Request, Refusal>;
@@ -192,7 +125,17 @@ void Commands::handle(const Caller& caller, std::string message, const Server::R
         reply(error_line(id, answer.error()));
       }
     };
-    dispatch(caller, *std::move(parsed), answer_to);
+    const std::string& method = parsed->method;
+    Done done = answer_to;
+    if (is_audited(method)) {
+      const auto comment = text_param(parsed->params, "comment", "");
+      done = audited(caller.text(), method, comment.value_or(""), std::move(done));
+    }
+    if (const auto permitted = roles_.permit(caller, method); !permitted) {
+      log::warn("control: {}", permitted.error().message);
+      return done(tl::unexpected(permitted.error()));
+    }
+    dispatch(caller, *std::move(parsed), done);
   };
   if (message.size() <= kInlineBytesMax) {
     proceed(parse_request(message));
@@ -201,6 +144,30 @@ void Commands::handle(const Caller& caller, std::string message, const Server::R
   auto parsed = std::make_shared<Parsing>();
   lane_.run([parsed, message = std::move(message)] { *parsed = parse_request(message); },
             [parsed, proceed] { proceed(std::move(*parsed)); });
+}
+
+Commands::Done Commands::audited(std::string who,
+                                 std::string what,
+                                 std::string comment,
+                                 Done done) {
+  AuditEntry entry{.who = std::move(who), .what = std::move(what), .comment = std::move(comment)};
+  return [this, entry = std::move(entry), done = std::move(done)](Answer answer) {
+    record(entry, answer);
+    done(std::move(answer));
+  };
+}
+
+void Commands::record(AuditEntry entry, const Answer& answer) {
+  if (!reconcile_.history().empty()) {
+    entry.digest_after = reconcile_.history().back().digest;
+  }
+  const bool has_replaced = answer && answer->contains("replaced");
+  entry.digest_before =
+      has_replaced ? (*answer)["replaced"].get<std::string>() : entry.digest_after;
+  if (!answer) {
+    entry.error = answer.error().message;
+  }
+  audit_.record(entry);
 }
 
 void Commands::dispatch(const Caller& caller, Request request, const Done& done) {
@@ -352,6 +319,12 @@ void Commands::flows_request(const Caller& caller, const Request& request, const
   });
 }
 
+void Commands::reload(std::vector<policy::Manifest> manifests, Done done) {
+  Intent intent{.who = "SIGHUP", .comment = "reload"};
+  done = audited(intent.who, "reload", intent.comment, std::move(done));
+  commit(std::move(manifests), std::move(intent), std::move(done));
+}
+
 void Commands::commit(std::vector<policy::Manifest> manifests, Intent intent, Done done) {
   auto owned = std::make_shared<const std::vector<policy::Manifest>>(std::move(manifests));
   change([this, owned] { return reconcile_.prepare(*owned); }, std::move(intent), std::move(done));
@@ -458,9 +431,10 @@ void Commands::undo_trial(std::string reason) {
     last_undone_->time = std::chrono::system_clock::now();
   };
   trial_.set_undoing();
+  Done audited_done = audited(intent.who, "undo", intent.comment, done);
   change([this, snapshot = base.snapshot] { return reconcile_.prepare(snapshot); },
          std::move(intent),
-         done);
+         std::move(audited_done));
 }
 
 void Commands::change(std::function<Prepared()> compile, Intent intent, Done done) {
@@ -513,6 +487,9 @@ void Commands::enforce(const std::shared_ptr<Change>& change) {
   result = to_json(applied->revision);
   result["trial"] = trial_json(trial_);
   result["changed"] = applied->changed;
+  if (applied->changed && before) {
+    result["replaced"] = before->digest;
+  }
   result["warnings"] = to_json(std::span(warnings));
   result["flows"] = {{"denied", count_json(change->denied)}, {"ended", 0}};
   if (applied->changed) {

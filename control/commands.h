@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "control/access/audit.h"
+#include "control/access/roles.h"
 #include "control/loop.h"
 #include "control/protocol.h"
 #include "control/reconcile.h"
@@ -25,16 +27,13 @@ class Commands {
   using Done = std::function<void(Answer)>;
 
   /// REQUIRES: lane and reconcile outlive it, and so does it the lane's jobs.
-  Commands(Lane& lane, Reconcile& reconcile, Daemon daemon);
+  Commands(Lane& lane, Reconcile& reconcile, Daemon daemon, Roles roles = {}, Audit audit = {});
 
   /// Serves one message of the socket. Never blocks: what is large or slow goes to the lane.
   void handle(const Caller& caller, std::string message, const Server::Reply& reply);
 
-  /// Compiles on the lane, then enforces; answers with the revision or with why not.
-  void commit(std::vector<policy::Manifest> manifests, Intent intent, Done done);
-  /// Enforces an earlier revision's snapshot as a new revision; absent: the one ahead of this, and
-  /// in a trial the one ahead of the trial. Ends a trial.
-  void rollback(std::optional<std::uint64_t> number, Intent intent, Done done);
+  /// A commit of the configuration's manifests, read again.
+  void reload(std::vector<policy::Manifest> manifests, Done done);
   /// Looks after a trial: undoes it when its time is over or a guard trips. To be called each
   /// second or so.
   void tick(Trial::Clock::time_point now);
@@ -43,8 +42,17 @@ class Commands {
   struct Change;
 
   void dispatch(const Caller& caller, Request request, const Done& done);
+  /// Compiles on the lane, then enforces; answers with the revision or with why not.
+  void commit(std::vector<policy::Manifest> manifests, Intent intent, Done done);
+  /// Enforces an earlier revision's snapshot as a new revision; absent: the one ahead of this, and
+  /// in a trial the one ahead of the trial. Ends a trial.
+  void rollback(std::optional<std::uint64_t> number, Intent intent, Done done);
   /// `compile` runs on the lane.
   void change(std::function<Prepared()> compile, Intent intent, Done done);
+
+  /// `done`, but what came of it goes to the audit log ahead.
+  [[nodiscard]] Done audited(std::string who, std::string what, std::string comment, Done done);
+  void record(AuditEntry entry, const Answer& answer);
 
   [[nodiscard]] Answer hello(const nlohmann::json& params) const;
   [[nodiscard]] Answer explain(const nlohmann::json& params) const;
@@ -66,6 +74,8 @@ class Commands {
   Lane& lane_;
   Reconcile& reconcile_;
   Daemon daemon_;
+  const Roles roles_;
+  Audit audit_;
   Trial trial_;
   std::optional<Undone> last_undone_;
 };

@@ -10,6 +10,14 @@ namespace portcullis::control {
 
 using nlohmann::json;
 
+namespace {
+
+constexpr std::size_t kCommentBytesMax = 1024;
+constexpr std::uint64_t kConfirmSecondsMax = 604'800;  // A week.
+constexpr std::size_t kGuardsMax = 16;
+
+}  // namespace
+
 tl::unexpected<RpcError> refuse(RpcCode code, std::string message, json details) {
   return tl::unexpected(
       RpcError{.code = code, .message = std::move(message), .details = std::move(details)});
@@ -48,6 +56,73 @@ bool is_printable(std::string_view text) {
     const auto byte = static_cast<unsigned char>(letter);
     return byte < 0x20 || byte == 0x7f;
   });
+}
+
+tl::expected<std::vector<policy::Manifest>, RpcError> manifests_of(json& params) {
+  const auto list = params.find("manifests");
+  if (list == params.end() || !list->is_array() || list->empty()) {
+    return wrong_params("manifests is not a list of at least one {name, text}");
+  }
+  std::vector<policy::Manifest> manifests;
+  for (json& one : *list) {
+    if (!one.is_object() || !one.contains("name") || !one["name"].is_string() ||
+        !one.contains("text") || !one["text"].is_string()) {
+      return wrong_params(
+          fmt::format("manifests[{}] is not {{name: string, text: string}}", manifests.size()));
+    }
+    if (!is_printable(one["name"].get_ref<std::string&>())) {
+      return wrong_params(
+          fmt::format("manifests[{}].name has control characters", manifests.size()));
+    }
+    manifests.push_back({.name = std::move(one["name"].get_ref<std::string&>()),
+                         .text = std::move(one["text"].get_ref<std::string&>())});
+  }
+  return manifests;
+}
+
+tl::expected<Intent, RpcError> intent_of(const Caller& caller, const json& params) {
+  auto comment = text_param(params, "comment", "");
+  if (!comment) {
+    return tl::unexpected(std::move(comment).error());
+  }
+  if (comment->size() > kCommentBytesMax || !is_printable(*comment)) {
+    return wrong_params(
+        fmt::format("comment is longer than {} bytes or has control characters", kCommentBytesMax));
+  }
+  return Intent{.who = caller.text(), .comment = *std::move(comment)};
+}
+
+tl::expected<std::optional<Terms>, RpcError> terms_of(const json& params) {
+  const auto span = params.find("confirm_s");
+  const auto guards = params.find("guards");
+  if (span == params.end()) {
+    if (guards != params.end()) {
+      return wrong_params("guards without confirm_s: only what is on trial can be undone");
+    }
+    return std::nullopt;
+  }
+  if (!span->is_number_unsigned() || *span == 0U || *span > kConfirmSecondsMax) {
+    return wrong_params(
+        fmt::format("confirm_s is not a number of seconds from 1 to {}", kConfirmSecondsMax));
+  }
+  Terms terms{.confirm_within = std::chrono::seconds(span->get<std::uint64_t>())};
+  if (guards == params.end()) {
+    return terms;
+  }
+  if (!guards->is_array() || guards->size() > kGuardsMax) {
+    return wrong_params(fmt::format("guards is not a list of at most {} texts", kGuardsMax));
+  }
+  for (const json& text : *guards) {
+    if (!text.is_string() || !is_printable(text.get_ref<const std::string&>())) {
+      return wrong_params("guards has something that is no text, or control characters");
+    }
+    auto guard = Guard::parse(text.get_ref<const std::string&>());
+    if (!guard) {
+      return wrong_params(guard.error().message);
+    }
+    terms.guards.push_back(*std::move(guard));
+  }
+  return terms;
 }
 
 }  // namespace portcullis::control

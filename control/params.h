@@ -4,12 +4,18 @@
 #pragma once
 
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "control/protocol.h"
+#include "control/reconcile.h"
+#include "control/server.h"
+#include "control/trial/terms.h"
+#include "policy/snapshot.h"
 
 namespace portcullis::control {
 
@@ -24,6 +30,15 @@ tl::expected<void, RpcError> only(const nlohmann::json& params,
 tl::expected<std::string, RpcError> text_param(const nlohmann::json& params,
                                                const std::string& name,
                                                const char* otherwise = nullptr);
+
+/// The parameter `manifests`, whose texts it takes away.
+tl::expected<std::vector<policy::Manifest>, RpcError> manifests_of(nlohmann::json& params);
+
+/// Who asks, with the parameter `comment`.
+tl::expected<Intent, RpcError> intent_of(const Caller& caller, const nlohmann::json& params);
+
+/// The parameters `confirm_s` and `guards` of a commit: nothing where it is not on trial.
+tl::expected<std::optional<Terms>, RpcError> terms_of(const nlohmann::json& params);
 
 /// True of text that may go to a log or a terminal as it is.
 bool is_printable(std::string_view text);

@@ -34,6 +34,7 @@ enum class RpcCode : int {
   not_answered = -32013,      // A worker did not say in time what its flows are.
   on_trial = -32014,          // A change waits to be confirmed: no other one meanwhile.
   no_trial = -32015,          // Nothing waits to be confirmed, or not this revision.
+  forbidden = -32016,         // The caller has not the role that the method takes.
 };
 
 struct RpcError {

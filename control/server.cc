@@ -40,6 +40,8 @@ constexpr int kAcceptsPerTurn = 16;
 constexpr std::size_t kFreeInputBytes = std::size_t{64} << 10U;
 constexpr std::size_t kWholeMessagesBudget = 4;
 constexpr std::chrono::milliseconds kSweepPeriod{100};
+/// Groups of a caller that are looked at; Linux' own limit (NGROUPS_MAX).
+constexpr std::size_t kGroupsMax = 65'536;
 
 struct Client {
   enum class State : std::uint8_t { idle, receiving, working, sending };
@@ -55,6 +57,18 @@ struct Client {
   bool ended = false;        // It will send no more.
   bool close_after = false;  // Once its output is taken.
 };
+
+/// Of the process at the other end; only `first` where the kernel does not tell the others.
+std::vector<gid_t> groups_of(int fd, gid_t first) {
+  std::vector<gid_t> groups(kGroupsMax);
+  auto bytes = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &bytes) != 0) {
+    bytes = 0;
+  }
+  groups.resize(bytes / sizeof(gid_t));
+  groups.push_back(first);
+  return groups;
+}
 
 bool would_block() {
   return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
@@ -154,7 +168,7 @@ void Server::State::admit(UniqueFd fd) {
   }
   const std::uint64_t serial = ++next_serial;
   auto client = std::make_shared<Client>();
-  client->caller = {.uid = peer.uid, .gid = peer.gid, .pid = peer.pid};
+  client->caller = {.uid = peer.uid, .groups = groups_of(fd.get(), peer.gid), .pid = peer.pid};
   client->deadline = Clock::now() + options.client_timeout;
   const auto watched = loop.watch(
       fd.get(), EPOLLIN, [this, serial](std::uint32_t events) { on_event(serial, events); });

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -18,10 +19,10 @@
 
 namespace portcullis::control {
 
-/// Who is at the other end, by SO_PEERCRED.
+/// Who is at the other end, by SO_PEERCRED and SO_PEERGROUPS (unix(7)): as it connected.
 struct Caller {
   uid_t uid = 0;
-  gid_t gid = 0;
+  std::vector<gid_t> groups;  // Of the process, its first one among them.
   pid_t pid = 0;
   /// "alice (uid 1000, pid 4711)"; the number alone where the name is not known.
   [[nodiscard]] std::string text() const;

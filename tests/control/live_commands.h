@@ -22,10 +22,13 @@ class LiveCommands : public testing::Test {
       : reconcile_(open_by_default(), publisher_),
         server_({}, [this](LiveServer& live, std::string message, const Server::Reply& reply) {
           if (!commands_) {
-            commands_ =
-                std::make_unique<Commands>(live.lane(), reconcile_, Daemon{.config = config_});
+            commands_ = std::make_unique<Commands>(live.lane(),
+                                                   reconcile_,
+                                                   Daemon{.config = config_},
+                                                   std::move(roles_),
+                                                   std::move(audit_));
           }
-          commands_->handle({.uid = 0, .pid = 1}, std::move(message), reply);
+          commands_->handle(caller_, std::move(message), reply);
         }) {}
 
   Answer call(const std::string& method, const nlohmann::json& params = nlohmann::json::object()) {
@@ -36,7 +39,12 @@ class LiveCommands : public testing::Test {
     return {.socket = server_.socket(), .json = as_json};
   }
 
-  config::Config config_;  // Until the first call.
+  // Until the first call.
+  config::Config config_;
+  Roles roles_;
+  Audit audit_;
+
+  Caller caller_{.uid = 0, .pid = 1};  // Between calls.
   FakePublisher publisher_;
   Reconcile reconcile_;
   std::unique_ptr<Commands> commands_;
