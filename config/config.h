@@ -82,10 +82,11 @@ struct Conntrack {
   friend bool operator==(const Conntrack&, const Conntrack&) = default;
 };
 
+enum class TunnelKind : std::uint8_t { vxlan, geneve, gre, ipip };
+
 /// [tunnels]: encapsulations whose inner packets are judged in place of the outer ones.
 struct Tunnels {
-  enum class Kind : std::uint8_t { vxlan, geneve, gre, ipip };
-  std::vector<Kind> kinds;  // None: every packet is judged by its own header.
+  std::vector<TunnelKind> kinds;  // None: every packet is judged by its own header.
   std::vector<std::uint16_t> vxlan_ports{4789};
   std::vector<std::uint16_t> geneve_ports{6081};
   std::vector<Prefix> endpoints;  // Outer source and destination must be in one of these.

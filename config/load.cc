@@ -129,10 +129,10 @@ constexpr std::array<Key<Ct>, 10> kConntrackKeys{{
     {"tcp_window", [](Ct& s, const Value& v) { v.read(s.tcp_window.emplace(), kTcpWindow); }},
 }};
 
-constexpr std::array<Choice<Tunnels::Kind>, 4> kTunnelKinds{{{"vxlan", Tunnels::Kind::vxlan},
-                                                             {"geneve", Tunnels::Kind::geneve},
-                                                             {"gre", Tunnels::Kind::gre},
-                                                             {"ipip", Tunnels::Kind::ipip}}};
+constexpr std::array<Choice<TunnelKind>, 4> kTunnelKinds{{{"vxlan", TunnelKind::vxlan},
+                                                          {"geneve", TunnelKind::geneve},
+                                                          {"gre", TunnelKind::gre},
+                                                          {"ipip", TunnelKind::ipip}}};
 constexpr std::array<Key<Tunnels>, 4> kTunnelsKeys{{
     {"kinds", [](Tunnels& s, const Value& v) { v.read(s.kinds, kTunnelKinds); }},
     {"vxlan_ports", [](Tunnels& s, const Value& v) { v.read(s.vxlan_ports, 1U, 65'535U); }},

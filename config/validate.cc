@@ -257,15 +257,15 @@ void check_node(const Config& config, Found& found) {
   check_gateways(config.mode, found);
 }
 
-bool has_kind(const Tunnels& tunnels, Tunnels::Kind kind) {
+bool has_kind(const Tunnels& tunnels, TunnelKind kind) {
   return std::find(tunnels.kinds.begin(), tunnels.kinds.end(), kind) != tunnels.kinds.end();
 }
 
 void check_tunnel_ports(const Tunnels& tunnels, Found& found) {
   const auto& vxlan = tunnels.vxlan_ports;
   const auto& geneve = tunnels.geneve_ports;
-  const bool has_vxlan = has_kind(tunnels, Tunnels::Kind::vxlan);
-  const bool has_geneve = has_kind(tunnels, Tunnels::Kind::geneve);
+  const bool has_vxlan = has_kind(tunnels, TunnelKind::vxlan);
+  const bool has_geneve = has_kind(tunnels, TunnelKind::geneve);
   if (has_vxlan && vxlan.empty()) {
     found.push_back(
         {"tunnels.vxlan_ports", "names no port; VXLAN has 4789, Linux' old one is 8472"});

@@ -93,6 +93,7 @@ json worker_json(const dataplane::WorkerStatus& worker) {
           {"revalidated", worker.revalidated},
           {"handed_to_judge", worker.handed_to_judge},
           {"handed_to_send", worker.handed_to_send},
+          {"checksums_finished", worker.checksums_finished},
           {"busy", worker.busy},
           {"drops", drops_json(worker.drops)}};
 }

@@ -43,8 +43,9 @@ struct WorkerStatus {
   /// Since start: packets it received and handed to the worker that has their flow, which counts
   /// them; and packets it judged and handed to the worker that has the way out.
   std::uint64_t handed_to_judge = 0, handed_to_send = 0;
-  double busy = 0;                   // Share of polls that found packets, since start.
-  std::vector<std::uint64_t> drops;  // By DropReason.
+  std::uint64_t checksums_finished = 0;  // That a sender had left to its device.
+  double busy = 0;                       // Share of polls that found packets, since start.
+  std::vector<std::uint64_t> drops;      // By DropReason.
 };
 
 /// Packets judged by one rule id of the running table, since the table was published.

@@ -112,6 +112,7 @@ WorkerStatus status_of(const Worker& worker, std::uint32_t cpu) {
                       .flows_revoked = judged.flows_revoked.get(),
                       .handed_to_judge = worker.handed_to_judge(),
                       .handed_to_send = worker.transmit().handed(),
+                      .checksums_finished = worker.checksums_finished(),
                       .busy = worker.busy()};
   for (std::size_t i = 0; i < kDropReasons; ++i) {
     status.drops.push_back(judged.drops[i].get() + losses.drops[i].get() + unjudged.drops[i].get());

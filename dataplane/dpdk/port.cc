@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "dataplane/dpdk/eal.h"
+#include "dataplane/dpdk/offloads.h"
 #include "dataplane/dpdk/spread/rss.h"
 
 namespace portcullis::dataplane {
@@ -96,6 +97,13 @@ Result<std::unique_ptr<Port>> Port::open(const config::Port& options,
   PORTCULLIS_TRY_VOID(port->configure(crew.size() > 1));
   return port;
 }
+
+Port::Port(config::Port options, Crew crew, std::uint16_t id, const BufferPool& pool)
+    : options_(std::move(options)),
+      crew_(std::move(crew)),
+      id_(id),
+      is_kernels_(!kernel_interface(options_).empty()),
+      pool_(pool) {}
 
 Port::~Port() {
   stop();
@@ -205,6 +213,9 @@ Result<void> Port::start_device() {
     return failed(options_, "does not start", error);
   }
   started_ = true;
+  if (const std::string advice = offload_advice(options_); !advice.empty()) {
+    log::warn("ports.{}: {}", options_.name, advice);
+  }
   return {};
 }
 

@@ -64,10 +64,11 @@ class Port {
   [[nodiscard]] const Crew& crew() const { return crew_; }
   [[nodiscard]] const config::Port& options() const { return options_; }
   [[nodiscard]] const MacAddress& mac() const { return mac_; }
+  /// Whether frames may come in with unfinished checksums, as the kernel hands them over.
+  [[nodiscard]] bool is_kernels() const { return is_kernels_; }
 
  private:
-  Port(config::Port options, Crew crew, std::uint16_t id, const BufferPool& pool)
-      : options_(std::move(options)), crew_(std::move(crew)), id_(id), pool_(pool) {}
+  Port(config::Port options, Crew crew, std::uint16_t id, const BufferPool& pool);
   Result<void> configure(bool spread);
   Result<void> set_up_queues();
   Result<void> set_mtu();
@@ -77,6 +78,7 @@ class Port {
   const config::Port options_;
   const Crew crew_;
   const std::uint16_t id_;
+  const bool is_kernels_;
   const BufferPool& pool_;
   Queues queues_;
   MacAddress mac_{};

@@ -13,6 +13,7 @@
 #include "dataplane/dpdk/tsan.h"
 #include "dataplane/packet/affinity.h"
 #include "dataplane/packet/headers.h"
+#include "dataplane/packet/partial_checksum.h"
 
 namespace portcullis::dataplane {
 namespace {
@@ -67,10 +68,14 @@ Worker::Worker(const WorkerSetup& setup,
       closing_(setup.exchange->closing()),
       sources_(setup.exchange->share(setup.index).sources),
       inboxes_(setup.exchange->share(setup.index).inboxes),
+      tunnels_(setup.pipeline.tunnels),
       pipeline_(setup.pipeline),
       transmit_(ports, pool, setup.exchange->share(setup.index)),
       forwarder_(std::move(forwarder)),
       rejections_(kRejectionsASecond, kRejectionsBurst) {
+  for (const std::unique_ptr<Port>& port : ports) {
+    is_kernels_.push_back(port->is_kernels() ? 1 : 0);
+  }
   if (!inboxes_.empty()) {
     for (Handover* const road : setup.exchange->share(setup.index).roads) {
       outboxes_.push_back({.road = road});
@@ -202,6 +207,9 @@ void Worker::judge(std::size_t count, const Poll& poll, F& forwarder) noexcept {
                         .bytes = {frames_[i].data, frames_[i].length},
                         .port = frames_[i].port,
                         .l3_offset = outcomes_[i].l3_offset};
+    if (is_kernels_[parcel.port] != 0 && outcomes_[i].action == Outcome::Action::forward) {
+      checksums_finished_.add(finish_checksums(parcel.bytes, parcel.l3_offset));
+    }
     settle(parcel, outcomes_[i], poll.now_ns, forwarder);
   }
   let_go(poll.now_ns, forwarder);
@@ -214,7 +222,10 @@ std::size_t Worker::keep_own(const Source& source, std::size_t count) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
     __builtin_prefetch(frames_[std::min(i + kFramesAhead, count - 1)].data);
     const Frame frame = frames_[i];
-    const std::size_t slot = affinity({frame.data, frame.length}) % kAffinitySlots;
+    const std::span<const std::uint8_t> bytes(frame.data, frame.length);
+    const std::uint16_t number =
+        tunnels_.any() ? affinity_inside(bytes, tunnels_) : affinity(bytes);
+    const std::size_t slot = number % kAffinitySlots;
     const std::size_t owner = source.owners[slot];
     if (owner == index_) {
       frames_[own] = frame;

@@ -60,6 +60,10 @@ class Worker {
   /// Packets handed to other workers, for them to judge.
   [[nodiscard]] std::uint64_t handed_to_judge() const noexcept { return handed_.get(); }
   [[nodiscard]] const Transmit& transmit() const noexcept { return transmit_; }
+  /// Transport checksums that the kernel had left unfinished.
+  [[nodiscard]] std::uint64_t checksums_finished() const noexcept {
+    return checksums_finished_.get();
+  }
   /// Share of polls that found packets, since start.
   [[nodiscard]] double busy() const noexcept;
 
@@ -113,6 +117,8 @@ class Worker {
   std::vector<Source> sources_;
   std::vector<Outbox> outboxes_;  // By worker; none where it shares no port.
   std::vector<Handover*> inboxes_;
+  std::vector<std::uint8_t> is_kernels_;  // Port::is_kernels(), by port.
+  const Tunnels tunnels_;
   Pipeline pipeline_;
   Transmit transmit_;
   AnyForwarder forwarder_;
@@ -128,6 +134,7 @@ class Worker {
   Counter handed_;
   Counter polls_;
   Counter busy_polls_;
+  Counter checksums_finished_;
   alignas(64) std::atomic<bool> stopping_{false};
 };
 

@@ -13,11 +13,7 @@ std::uint16_t affinity_of_pair(const AddressBytes& a, const AddressBytes& b) {
   return affinity_of_addresses(pair.data(), pair.size());  // What IPv4 leaves is zero, and adds 0.
 }
 
-}  // namespace
-
-/// Asks parse(), so that nobody reads tags, extension headers and quotes in two ways.
-std::uint16_t affinity_with_care(std::span<const std::uint8_t> frame) noexcept {
-  const Packet packet = read_with_care(frame, 0);
+std::uint16_t affinity_of(const Packet& packet) {
   switch (packet.kind) {
     case Packet::Kind::drop:
     case Packet::Kind::link:
@@ -34,6 +30,22 @@ std::uint16_t affinity_with_care(std::span<const std::uint8_t> frame) noexcept {
       break;
   }
   return affinity_of_pair(packet.tuple.src, packet.tuple.dst);
+}
+
+}  // namespace
+
+/// Asks parse(), so that nobody reads tags, extension headers and quotes in two ways.
+std::uint16_t affinity_with_care(std::span<const std::uint8_t> frame) noexcept {
+  return affinity_of(read_with_care(frame, 0));
+}
+
+std::uint16_t affinity_inside(std::span<const std::uint8_t> frame,
+                              const Tunnels& tunnels) noexcept {
+  const Packet outer = read_with_care(frame, 0);
+  Packet inner = outer;
+  tunnels.look_inside(frame, inner);
+  // The fragments of a tunnel's packet are dropped together, and so must meet, too.
+  return affinity_of(inner.kind == Packet::Kind::drop ? outer : inner);
 }
 
 }  // namespace portcullis::dataplane

@@ -16,6 +16,7 @@
 
 #include "classifier/key.h"
 #include "dataplane/packet/headers.h"
+#include "dataplane/packet/tunnel.h"
 
 namespace portcullis::dataplane {
 
@@ -26,6 +27,10 @@ inline constexpr std::size_t kAffinitySlots = 128;
 
 /// Which worker has which slot.
 using SlotOwners = std::array<std::uint16_t, kAffinitySlots>;
+
+/// As affinity() below, but of a packet inside of a configured tunnel it is that packet's, so that
+/// it meets its flow whichever nodes exchange it.
+std::uint16_t affinity_inside(std::span<const std::uint8_t> frame, const Tunnels& tunnels) noexcept;
 
 /// Where the affinity cannot be told from a few words; see affinity().
 std::uint16_t affinity_with_care(std::span<const std::uint8_t> frame) noexcept;

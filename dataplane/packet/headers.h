@@ -118,6 +118,7 @@ inline constexpr std::uint8_t kTcpScaleMax = 14;    // RFC 7323.
 // UDP: | ports 2+2 | length 2 | checksum 2 |
 inline constexpr std::size_t kUdpBytes = 8;
 inline constexpr std::size_t kUdpLength = 4;
+inline constexpr std::size_t kUdpChecksum = 6;
 inline constexpr std::uint16_t kDhcpServerPort = 67;
 inline constexpr std::uint16_t kDhcpClientPort = 68;
 

@@ -181,22 +181,22 @@ void relate(Payload icmp, Encapsulation encapsulation, Packet& packet) {
 }  // namespace
 
 Tunnels::Tunnels(const config::Tunnels& config) : endpoints_(config.endpoints) {
-  for (const config::Tunnels::Kind kind : config.kinds) {
+  for (const config::TunnelKind kind : config.kinds) {
     switch (kind) {
-      case config::Tunnels::Kind::vxlan:
+      case config::TunnelKind::vxlan:
         for (const std::uint16_t port : config.vxlan_ports) {
           udp_ports_.emplace_back(port, Encapsulation::vxlan);
         }
         break;
-      case config::Tunnels::Kind::geneve:
+      case config::TunnelKind::geneve:
         for (const std::uint16_t port : config.geneve_ports) {
           udp_ports_.emplace_back(port, Encapsulation::geneve);
         }
         break;
-      case config::Tunnels::Kind::gre:
+      case config::TunnelKind::gre:
         gre_ = true;
         break;
-      case config::Tunnels::Kind::ipip:
+      case config::TunnelKind::ipip:
         ip_ = true;
         break;
     }

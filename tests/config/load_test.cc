@@ -132,7 +132,7 @@ endpoints = ["192.0.2.0/24", "2001:db8::/64"]
 )"),
                               "x.toml");
   ASSERT_TRUE(loaded.ok()) << all(loaded);
-  using Kind = Tunnels::Kind;
+  using Kind = TunnelKind;
   const Tunnels expected{
       .kinds = {Kind::vxlan, Kind::geneve, Kind::gre, Kind::ipip},
       .vxlan_ports = {4789, 8472},

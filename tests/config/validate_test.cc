@@ -63,7 +63,7 @@ TEST(Validate, AcceptsEveryMode) {
 }
 
 Tunnels good_tunnels() {
-  return {.kinds = {Tunnels::Kind::vxlan, Tunnels::Kind::geneve},
+  return {.kinds = {TunnelKind::vxlan, TunnelKind::geneve},
           .endpoints = {parse_prefix("192.0.2.0/24").value()}};
 }
 

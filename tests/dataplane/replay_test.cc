@@ -13,6 +13,7 @@
 #include "classifier/key.h"
 #include "dataplane/pcap.h"
 #include "tests/support/packet.h"
+#include "tests/support/tunnel.h"
 
 namespace portcullis::dataplane {
 namespace {
@@ -114,6 +115,31 @@ TEST_F(Replay, SplitsACaptureByVerdictWithTimesAndBytesKept) {
   };
   expect_same(read("out.pcap"), passes);
   expect_same(read("dropped.pcap"), drops);
+}
+
+TEST_F(Replay, JudgesAndCountsThePodsInsideOfTunnels) {
+  constexpr Ends kNodes{"192.0.2.1", "192.0.2.2"};
+  const Bytes denied = test::vxlan_frame(kNodes, test::tcp_frame(kSsh, test::kSyn));
+  capture(
+      {{kSecond, test::vxlan_frame(kNodes, test::tcp_frame(kWeb, test::kSyn))},
+       {kSecond + 1000,
+        test::vxlan_frame(turned(kNodes), test::tcp_frame(turned(kWeb), test::kSyn | test::kAck))},
+       {2 * kSecond, denied}});
+  const auto result = replay(generation_,
+                             {.in = path("in.pcap"),
+                              .out = path("out.pcap"),
+                              .dropped = path("dropped.pcap"),
+                              .tunnels = {.kinds = {config::TunnelKind::vxlan},
+                                          .endpoints = {parse_prefix("192.0.2.0/24").value()}}});
+  ASSERT_TRUE(result) << result.error().message;
+  ASSERT_EQ(result->records.size(), 2U);
+  EXPECT_EQ(result->records[0].src, parse_ip("10.0.0.1").value());
+  EXPECT_EQ(result->records[0].dst_port, 80);
+  EXPECT_EQ(result->records[0].packets, 2U);
+  EXPECT_EQ(result->records[1].dst_port, 22);
+  EXPECT_EQ(result->records[1].reason, DropReason::policy_denied);
+  ASSERT_EQ(read("dropped.pcap").size(), 1U);
+  EXPECT_EQ(read("dropped.pcap")[0].bytes, denied);
 }
 
 TEST_F(Replay, CountsRepliesAndErrorsForTheFlowTheyBelongTo) {

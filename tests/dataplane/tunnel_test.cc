@@ -15,6 +15,7 @@
 #include "classifier/compile.h"
 #include "classifier/key.h"
 #include "dataplane/counters.h"
+#include "dataplane/packet/affinity.h"
 #include "dataplane/packet/parse.h"
 #include "dataplane/pipeline.h"
 #include "dataplane/respond.h"
@@ -43,7 +44,7 @@ Prefix block(std::string_view text) {
 }
 
 config::Tunnels all_kinds() {
-  using Kind = config::Tunnels::Kind;
+  using Kind = config::TunnelKind;
   return {.kinds = {Kind::vxlan, Kind::geneve, Kind::gre, Kind::ipip},
           .endpoints = {block("192.0.2.0/24"), block("2001:db8:ffff::/48"), block("239.1.1.1/32")}};
 }
@@ -175,6 +176,17 @@ TEST_P(EveryCarrier, CarriesAnAllowedConnection) {
   EXPECT_EQ(judge_.counters().flows.get(), 2U);  // Of the pods, none of the nodes.
   EXPECT_EQ(judge_.counters().forwarded.get(), 6U);
   EXPECT_EQ(judge_.counters().replies.get(), 2U);
+}
+
+TEST_P(EveryCarrier, GoesToTheWorkerOfTheFlowInside) {
+  const Tunnels tunnels(all_kinds());
+  for (const Ends& ends : {kTcp4, kTcp6, kStranger4, kStranger6}) {
+    const Bytes bare = test::tcp_frame(ends, test::kSyn);
+    const Bytes reply = test::tcp_frame(turned(ends), test::kSyn | test::kAck);
+    EXPECT_EQ(affinity_inside(GetParam().wrap(bare), tunnels), affinity(bare));
+    EXPECT_EQ(affinity_inside(GetParam().wrap(reply), tunnels), affinity(bare));
+    EXPECT_EQ(affinity_inside(bare, tunnels), affinity(bare));
+  }
 }
 
 TEST_P(EveryCarrier, CarriesNothingThatPolicyDenies) {
@@ -490,7 +502,7 @@ TEST(Tunnels, AreJudgedByTheOuterHeaderWhereNoneIsConfigured) {
 
 TEST(Tunnels, AreOpenedByTheConfiguredKindsAlone) {
   config::Tunnels only_gre = all_kinds();
-  only_gre.kinds = {config::Tunnels::Kind::gre};
+  only_gre.kinds = {config::TunnelKind::gre};
   Judge judge(only_gre);
   const Bytes denied = test::tcp_frame(kStranger4, test::kSyn);
   EXPECT_EQ(judge.send(test::vxlan_frame(kNodes4, denied)).action, Action::forward);

@@ -48,8 +48,12 @@ def make_like_a_card(namespace):
 def offload(namespace, on, device="eth0"):
     """Whether a device hands over half-made checksums and giant segments, as a veth is used to."""
     word = "on" if on else "off"
-    _in_shell(namespace,
-              f"ethtool -K {device} tx {word} tso {word} gso {word} gro {word} >/dev/null")
+    set_offloads(namespace, f"tx {word} tso {word} gso {word} gro {word}", device)
+
+
+def set_offloads(namespace, words, device="eth0"):
+    """As `ethtool -K` takes them: "tso off gso off"."""
+    _in_shell(namespace, f"ethtool -K {device} {words} >/dev/null")
 
 
 def _in_shell(namespace, command):

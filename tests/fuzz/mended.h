@@ -17,7 +17,7 @@ namespace portcullis::dataplane {
 
 /// Every kind, between any addresses.
 inline config::Tunnels every_tunnel() {
-  using Kind = config::Tunnels::Kind;
+  using Kind = config::TunnelKind;
   return {.kinds = {Kind::vxlan, Kind::geneve, Kind::gre, Kind::ipip},
           .endpoints = {{{Family::v4, {}}, 0}, {{Family::v6, {}}, 0}}};
 }

@@ -5,12 +5,16 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <numeric>
 #include <span>
+#include <vector>
 
 #include "base/check.h"
 #include "base/ip.h"
 #include "dataplane/packet/fragment.h"
 #include "dataplane/packet/parse.h"
+#include "dataplane/packet/partial_checksum.h"
 #include "dataplane/packet/tunnel.h"
 #include "dataplane/respond.h"
 #include "tests/fuzz/mended.h"
@@ -59,6 +63,19 @@ void check_neighbours(std::span<const std::uint8_t> frame, const Packet& packet)
   }
 }
 
+/// Finishing checksums changes no more than them, and nothing the second time.
+void check_checksums(std::span<const std::uint8_t> frame, const Packet& packet) {
+  std::vector<std::uint8_t> once(frame.begin(), frame.end());
+  const unsigned finished = finish_checksums(once, packet.l3_offset);
+  PORTCULLIS_CHECK(finished <= 2);
+  const auto changed = std::inner_product(
+      once.begin(), once.end(), frame.begin(), 0U, std::plus<>(), std::not_equal_to<>());
+  PORTCULLIS_CHECK(changed <= 2 * finished);
+  std::vector<std::uint8_t> twice = once;
+  (void)finish_checksums(twice, packet.l3_offset);
+  PORTCULLIS_CHECK(twice == once);
+}
+
 /// What is inside of a tunnel is a packet like any other, further in; what is no tunnel is left
 /// alone. Of neither an answer is made.
 void check_inside(std::span<const std::uint8_t> frame, const Packet& outer) {
@@ -66,6 +83,9 @@ void check_inside(std::span<const std::uint8_t> frame, const Packet& outer) {
   Packet inner = outer;
   tunnels.look_inside(frame, inner);
   PORTCULLIS_CHECK((inner.kind == Packet::Kind::drop) == (inner.reason != DropReason::none));
+  if (inner.kind != Packet::Kind::drop) {
+    check_checksums(frame, inner);
+  }
   const bool opened = inner.l3_offset > kOuterL3OffsetMax;
   if (!opened) {
     PORTCULLIS_CHECK(inner.kind == Packet::Kind::drop || inner.kind == outer.kind);
