@@ -163,7 +163,7 @@ class ForwardNodeOnRings : public testing::TestWithParam<std::size_t> {
   }
   template <typename Condition>
   static bool eventually(const Condition& condition) {
-    for (int i = 0; i < 4000; ++i) {
+    for (int i = 0; i < 30'000; ++i) {
       if (condition()) {
         return true;
       }

@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "dataplane/dpdk/spread/exchange.h"
 #include "dataplane/dpdk/transmit.h"
+#include "dataplane/packet/headers.h"
 #include "tests/dataplane/ring_port.h"
 
 namespace portcullis::dataplane {
@@ -141,7 +142,10 @@ TEST_F(Handovers, LoseAPacketInFragmentsOnceWhateverBurstsItComesIn) {
   ASSERT_EQ(host_->carry(), kTurn);
   // A turn's packets end with three of four fragments, and the device has room for two of these.
   send(kDeviceRoom - kTurn - 2);
-  rte_mbuf* const packet = other_->copy_of(test::udp_frame(kEnds, Bytes(4'000)));
+  Bytes frame = test::udp_frame(kEnds, Bytes(4'000));
+  wire::store16(&frame.at(wire::kEthernetBytes + wire::kIpv4Fragment), 0);  // May be cut.
+  test::mend_ipv4(frame);
+  rte_mbuf* const packet = other_->copy_of(frame);
   ASSERT_NE(packet, nullptr);
   other_->send_in_fragments(0, packet);
   other_->flush();

@@ -57,8 +57,9 @@ Result<void> Exchange::add_port(PortIndex index, const Port& port, std::size_t h
   const Crew& crew = port.crew();
   const Source source{
       .port = index, .device = port.id(), .shared = crew.size() > 1, .owners = owners_of(crew)};
-  for (std::uint16_t queue = 0; queue < crew.size(); ++queue) {
-    const std::uint16_t worker = crew[queue];
+  for (std::size_t place = 0; place < crew.size(); ++place) {
+    const auto queue = static_cast<std::uint16_t>(place);
+    const std::uint16_t worker = crew[place];
     Share& share = shares_[worker];
     if (port.queues().rx > 1 || worker == host) {
       share.sources.push_back(source);
