@@ -161,8 +161,7 @@ class Mirror(unittest.TestCase):
     def test_answers_are_refused_with_their_line(self):
         path = os.path.join(self.run_.folder, "wrong.toml")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(daemon_module.configuration(self.hub, "unused.sock", []).replace(
-                "[policy]", '[policy]\nreject = "reset"'))
+            file.write(daemon_module.configuration(self.hub, "unused.sock", [], reject="reset"))
         done = subprocess.run([daemon_module.DAEMON, "--check", "--config", path],
                               capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 2)
