@@ -181,7 +181,7 @@ struct Streams {
   std::vector<std::uint32_t> next = std::vector<std::uint32_t>(kHosts);
 
   void pump() {
-    const std::uint32_t number = sent / kHosts;
+    const auto number = static_cast<std::uint32_t>(sent / kHosts);
     const auto byte = [number](unsigned shift) {
       return static_cast<std::uint8_t>(number >> shift);
     };
