@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/time_text.h"
 #include "control/flows.h"
 #include "control/params.h"
 #include "observe/explain.h"
@@ -126,12 +127,13 @@ void Commands::handle(const Caller& caller, std::string message, const Server::R
       }
     };
     const std::string& method = parsed->method;
+    const auto permitted = roles_.permit(caller, method);
     Done done = answer_to;
-    if (is_audited(method)) {
-      const auto comment = text_param(parsed->params, "comment", "");
-      done = audited(caller.text(), method, comment.value_or(""), std::move(done));
+    if (!permitted || is_audited(method)) {
+      const auto intent = intent_of(caller, parsed->params);
+      done = audited(caller.text(), method, intent ? intent->comment : "", std::move(done));
     }
-    if (const auto permitted = roles_.permit(caller, method); !permitted) {
+    if (!permitted) {
       log::warn("control: {}", permitted.error().message);
       return done(tl::unexpected(permitted.error()));
     }
@@ -366,7 +368,7 @@ tl::expected<void, RpcError> Commands::may_change(const Intent& intent) const {
                   "`portcullis rollback` undoes it, and `commit --confirm` goes on from it",
                   tried,
                   trial_.tried().intent.who,
-                  duration_text(trial_.left(Trial::Clock::now()))));
+                  span_text(trial_.left(Trial::Clock::now()))));
 }
 
 Answer Commands::confirm(const Caller& caller, const json& params) {
@@ -423,7 +425,7 @@ void Commands::undo_trial(std::string reason) {
     if (!answer) {
       log::error("control: revision {} could not be undone, and is tried again in {}: {}",
                  undone.revision,
-                 duration_text(Trial::kRetry),
+                 span_text(Trial::kRetry),
                  answer.error().message);
       return trial_.undoing_failed(Trial::Clock::now());
     }
@@ -439,7 +441,7 @@ void Commands::undo_trial(std::string reason) {
 
 void Commands::change(std::function<Prepared()> compile, Intent intent, Done done) {
   if (const auto free = may_change(intent); !free) {
-    return done(tl::unexpected(free.error()));
+    return refuse_change(intent, free.error(), done);
   }
   auto change = std::make_shared<Change>();
   change->intent = std::move(intent);
@@ -454,21 +456,21 @@ void Commands::change(std::function<Prepared()> compile, Intent intent, Done don
   lane_.run(prepare, [this, change] { enforce(change); });
 }
 
+void Commands::refuse_change(const Intent& intent, const RpcError& error, const Done& done) {
+  log::error("control: change by {} refused: {}", intent.who, error.message);
+  reconcile_.record_refusal(
+      {.time = std::chrono::system_clock::now(), .who = intent.who, .message = error.message});
+  done(tl::unexpected(error));
+}
+
 void Commands::enforce(const std::shared_ptr<Change>& change) {
   const Intent& intent = change->intent;
-  const auto refused = [&](tl::unexpected<RpcError> error) {
-    const std::string& message = error.value().message;
-    log::error("control: change by {} refused: {}", intent.who, message);
-    reconcile_.record_refusal(
-        {.time = std::chrono::system_clock::now(), .who = intent.who, .message = message});
-    change->done(std::move(error));
-  };
   if (!change->prepared) {
-    return refused(rejected(change->prepared.error()));
+    return refuse_change(intent, rejected(change->prepared.error()).value(), change->done);
   }
   // A trial may have begun while this was compiled.
   if (const auto free = may_change(intent); !free) {
-    return refused(tl::unexpected(free.error()));
+    return refuse_change(intent, free.error(), change->done);
   }
   const std::vector<policy::Diagnostic> warnings = std::move(change->prepared->warnings);
   const std::optional<Revision> before =
@@ -476,7 +478,8 @@ void Commands::enforce(const std::shared_ptr<Change>& change) {
   change->revoked = flows_revoked(reconcile_);
   const auto applied = reconcile_.apply(*std::move(change->prepared), intent);
   if (!applied) {
-    return refused(refuse(RpcCode::not_published, to_string(applied.error())));
+    return refuse_change(
+        intent, refuse(RpcCode::not_published, to_string(applied.error())).value(), change->done);
   }
   if (intent.rollback_to) {
     trial_.end();

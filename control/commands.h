@@ -65,6 +65,8 @@ class Commands {
   /// Errors: a trial is under way that this change is no part of.
   [[nodiscard]] tl::expected<void, RpcError> may_change(const Intent& intent) const;
   void undo_trial(std::string reason);
+  /// Says that a change did not happen, to the log, to `status` and to who asked.
+  void refuse_change(const Intent& intent, const RpcError& error, const Done& done);
   /// Asks the workers about their flows, on the lane.
   void flows_request(const Caller& caller, const Request& request, const Done& done);
   /// Publishes what was compiled; then ends the flows that it denies, on the lane, and answers.

@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
+
+#include "base/time_text.h"
 
 namespace portcullis::control {
 namespace {
@@ -44,16 +47,8 @@ std::string short_digest(const json& object, const char* name) {
   return text(object, name).substr(0, kDigestShown);
 }
 
-/// "3d4h", "5h2m", "7m12s", "9s".
-std::string span_text(double seconds) {
-  const auto s = static_cast<std::uint64_t>(std::max(0.0, seconds));
-  if (s >= 86'400) {
-    return fmt::format("{}d{}h", s / 86'400, s % 86'400 / 3'600);
-  }
-  if (s >= 3'600) {
-    return fmt::format("{}h{}m", s / 3'600, s % 3'600 / 60);
-  }
-  return s >= 60 ? fmt::format("{}m{}s", s / 60, s % 60) : fmt::format("{}s", s);
+std::string span_of(const json& object, const char* name) {
+  return span_text(std::chrono::seconds(static_cast<std::int64_t>(number(object, name))));
 }
 
 std::string bytes_text(double bytes) {
@@ -215,7 +210,7 @@ std::string trial_line(const json& result) {
                                  "on trial: revision {} comes back in {}, unless "
                                  "`portcullis confirm` keeps this one\n",
                                  text(trial, "base"),
-                                 span_text(number(trial, "left_s")))
+                                 span_of(trial, "left_s"))
                            : "";
 }
 
@@ -228,7 +223,7 @@ std::string trial_text(const json& trial) {
                                 text(trial, "revision"),
                                 text(trial, "who"),
                                 text(trial, "base"),
-                                span_text(number(trial, "left_s")));
+                                span_of(trial, "left_s"));
   for (const json& guard : part(trial, "guards")) {
     out += fmt::format("; guard {}", guard.is_string() ? guard.get<std::string>() : "");
   }
@@ -347,7 +342,7 @@ std::string render_status(const json& result) {
        fmt::format("portcullisd {}, pid {}, up {}",
                    text(result, "version"),
                    text(result, "pid"),
-                   span_text(number(result, "uptime_s")))},
+                   span_of(result, "uptime_s"))},
       {"mode",
        fmt::format("{}{}, default {}",
                    text(result, "mode"),
@@ -358,7 +353,7 @@ std::string render_status(const json& result) {
            "{} by {}, {} ago{}",
            text(running, "revision"),
            text(running, "who"),
-           span_text(number(running, "age_s")),
+           span_of(running, "age_s"),
            text(running, "comment").empty() ? "" : fmt::format(": {}", text(running, "comment")))},
       {"content",
        fmt::format(
@@ -379,13 +374,13 @@ std::string render_status(const json& result) {
     rows.push_back({"last undone",
                     fmt::format("revision {}, {} ago: {}",
                                 text(undone, "revision"),
-                                span_text(number(undone, "age_s")),
+                                span_of(undone, "age_s"),
                                 text(undone, "reason"))});
   }
   const json& refused = part(result, "last_refused");
   rows.push_back({"last refused",
                   refused.is_object() ? fmt::format("{} ago, by {}: {}",
-                                                    span_text(number(refused, "age_s")),
+                                                    span_of(refused, "age_s"),
                                                     text(refused, "who"),
                                                     text(refused, "message"))
                                       : "nothing"});

@@ -40,8 +40,6 @@ constexpr int kAcceptsPerTurn = 16;
 constexpr std::size_t kFreeInputBytes = std::size_t{64} << 10U;
 constexpr std::size_t kWholeMessagesBudget = 4;
 constexpr std::chrono::milliseconds kSweepPeriod{100};
-/// Groups of a caller that are looked at; Linux' own limit (NGROUPS_MAX).
-constexpr std::size_t kGroupsMax = 65'536;
 
 struct Client {
   enum class State : std::uint8_t { idle, receiving, working, sending };
@@ -60,12 +58,15 @@ struct Client {
 
 /// Of the process at the other end; only `first` where the kernel does not tell the others.
 std::vector<gid_t> groups_of(int fd, gid_t first) {
-  std::vector<gid_t> groups(kGroupsMax);
-  auto bytes = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &bytes) != 0) {
-    bytes = 0;
+  std::vector<gid_t> groups;
+  socklen_t bytes = 0;
+  // Without room it says how much it needs.
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, nullptr, &bytes) != 0 && errno == ERANGE) {
+    groups.resize(bytes / sizeof(gid_t));
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &bytes) != 0) {
+      groups.clear();
+    }
   }
-  groups.resize(bytes / sizeof(gid_t));
   groups.push_back(first);
   return groups;
 }

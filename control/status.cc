@@ -4,15 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <ctime>
 #include <string>
 #include <string_view>
 
 #include <unistd.h>
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-
+#include "base/time_text.h"
 #include "dataplane/drop_reason.h"
 
 namespace portcullis::control {
@@ -24,13 +21,6 @@ using policy::Diagnostic;
 /// Diagnostics in one answer at most: enough for any person, and a bound on the answer.
 constexpr std::size_t kDiagnosticsMax = 1000;
 constexpr std::size_t kTopRules = 10;
-
-std::string text_of(Instant time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", parts);
-}
 
 double age_s(Instant time) {
   const std::chrono::duration<double> age = std::chrono::system_clock::now() - time;
@@ -184,7 +174,7 @@ json to_json(std::span<const Diagnostic> diagnostics) {
 json to_json(const Revision& revision) {
   const std::chrono::duration<double, std::milli> duration = revision.duration;
   json body = {{"revision", revision.number},
-               {"time", text_of(revision.time)},
+               {"time", time_text(revision.time)},
                {"age_s", age_s(revision.time)},
                {"who", revision.intent.who},
                {"comment", revision.intent.comment},
@@ -237,7 +227,7 @@ json trial_json(const Trial& trial) {
   return {{"revision", trial.tried().number},
           {"base", trial.base().number},
           {"who", trial.tried().intent.who},
-          {"deadline", text_of(std::chrono::system_clock::now() + left)},
+          {"deadline", time_text(std::chrono::system_clock::now() + left)},
           {"left_s", left.count()},
           {"guards", list_of(trial.terms().guards, [](const Guard& guard) { return guard.text; })},
           {"denied_per_second", rate ? json(*rate) : json()},
@@ -271,14 +261,14 @@ json status_json(const Daemon& daemon,
       {"last_undone", nullptr},
       {"last_refused", nullptr}};
   if (last_undone) {
-    body["last_undone"] = {{"time", text_of(last_undone->time)},
+    body["last_undone"] = {{"time", time_text(last_undone->time)},
                            {"age_s", age_s(last_undone->time)},
                            {"revision", last_undone->revision},
                            {"base", last_undone->base},
                            {"reason", last_undone->reason}};
   }
   if (const auto& refused = reconcile.last_refused()) {
-    body["last_refused"] = {{"time", text_of(refused->time)},
+    body["last_refused"] = {{"time", time_text(refused->time)},
                             {"age_s", age_s(refused->time)},
                             {"who", refused->who},
                             {"message", refused->message}};

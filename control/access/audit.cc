@@ -4,33 +4,21 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <ctime>
 #include <utility>
 
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "base/time_text.h"
 
 namespace portcullis::control {
 namespace {
 
 constexpr mode_t kMode = 0640;
-
-/// RFC 3339, UTC.
-std::string now_text() {
-  const auto now = std::chrono::system_clock::now();
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  const auto millis =
-      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", parts, millis);
-}
 
 }  // namespace
 
@@ -49,7 +37,7 @@ void Audit::record(const AuditEntry& entry) {
   if (!file_) {
     return;
   }
-  nlohmann::ordered_json line = {{"time", now_text()},
+  nlohmann::ordered_json line = {{"time", time_text(std::chrono::system_clock::now())},
                                  {"who", entry.who},
                                  {"what", entry.what},
                                  {"result", entry.error.empty() ? "done" : "refused"},

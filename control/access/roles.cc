@@ -57,8 +57,6 @@ std::optional<gid_t> group_of(const std::string& name) {
   return error == 0 && found != nullptr ? std::optional(entry.gr_gid) : std::nullopt;
 }
 
-}  // namespace
-
 std::string_view to_string(Role role) {
   switch (role) {
     case Role::none:
@@ -73,10 +71,13 @@ std::string_view to_string(Role role) {
   return "";
 }
 
+/// What a method asks of its caller. `none`: anyone who is let in, or there is no such method.
 Role role_for(std::string_view method) {
   const Need* const need = need_of(method);
   return need == nullptr ? Role::none : need->role;
 }
+
+}  // namespace
 
 bool is_audited(std::string_view method) {
   const Need* const need = need_of(method);

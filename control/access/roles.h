@@ -21,14 +21,11 @@ namespace portcullis::control {
 /// Each may do what those ahead of it may.
 enum class Role : std::uint8_t {
   none,
-  observe,    // Look: status, history, explain, flows.
-  operate,    // Rehearse, confirm, go back, end flows.
-  administer  // Commit.
+  observe,     // Look: status, history, explain, flows.
+  operate,     // Rehearse, confirm, go back, end flows.
+  administer,  // Commit.
 };
-std::string_view to_string(Role role);
 
-/// What a method asks of its caller. `none`: anyone who is let in, or there is no such method.
-Role role_for(std::string_view method);
 /// True of methods that change what is enforced or known: each call of one is in the audit log.
 bool is_audited(std::string_view method);
 

@@ -62,13 +62,4 @@ double Guard::limit(double before) const {
   return is_factor ? bound * std::max(before, 1.0) : bound;
 }
 
-std::string duration_text(std::chrono::seconds span) {
-  const auto seconds = span.count();
-  if (seconds < 60) {
-    return fmt::format("{}s", seconds);
-  }
-  return seconds < 3600 ? fmt::format("{}m{}s", seconds / 60, seconds % 60)
-                        : fmt::format("{}h{}m", seconds / 3600, seconds % 3600 / 60);
-}
-
 }  // namespace portcullis::control

@@ -26,16 +26,11 @@ struct Guard {
   /// Packets a second from which on the guard trips, after so many `before` the change. A quiet
   /// network is no reason to trip at the first denial: fewer than one packet a second count as one.
   [[nodiscard]] double limit(double before) const;
-
-  friend bool operator==(const Guard&, const Guard&) = default;
 };
 
 struct Terms {
   std::chrono::seconds confirm_within{};
   std::vector<Guard> guards;
 };
-
-/// "90s", "10m0s", "1h30m", for people.
-std::string duration_text(std::chrono::seconds span);
 
 }  // namespace portcullis::control

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/time_text.h"
+
 namespace portcullis::control {
 
 void Trial::observe(std::uint64_t denied, Clock::time_point now) {
@@ -38,8 +40,7 @@ std::optional<std::string> Trial::reason_to_undo(Clock::time_point now) const {
     return std::nullopt;
   }
   if (now >= pending_->deadline) {
-    return fmt::format("it was not confirmed within {}",
-                       duration_text(pending_->terms.confirm_within));
+    return fmt::format("it was not confirmed within {}", span_text(pending_->terms.confirm_within));
   }
   const auto rate = denied_rate();
   for (const Guard& guard : pending_->terms.guards) {

@@ -204,6 +204,9 @@ Result<void> Port::start() {
     }
   }
   listen();
+  if (const std::string advice = offload_advice(options_); !advice.empty()) {
+    log::warn("ports.{}: {}", options_.name, advice);
+  }
   return {};
 }
 
@@ -213,9 +216,6 @@ Result<void> Port::start_device() {
     return failed(options_, "does not start", error);
   }
   started_ = true;
-  if (const std::string advice = offload_advice(options_); !advice.empty()) {
-    log::warn("ports.{}: {}", options_.name, advice);
-  }
   return {};
 }
 

@@ -117,6 +117,15 @@ TEST_F(Access, IsRefusedAndWrittenDown) {
   EXPECT_NE(line["who"].get<std::string>().find("uid 54321"), std::string::npos);
 }
 
+TEST_F(Access, IsWrittenDownWhereEvenLookingIsRefused) {
+  ASSERT_FALSE(call_as(1, "status"));
+  ASSERT_FALSE(call_as(kOncall, "commit", {{"comment", std::string(1U << 20U, 'x')}}));
+  ASSERT_EQ(lines().size(), 2U);
+  EXPECT_EQ(lines()[0]["what"], "status");
+  EXPECT_EQ(lines()[0]["result"], "refused");
+  EXPECT_FALSE(lines()[1].contains("comment"));  // Nobody fills the disk with words.
+}
+
 TEST_F(Access, IsWrittenDownWithTheContentOfBeforeAndAfter) {
   const std::string first = (*call_as(kAuthors, "commit", commit_of(80)))["digest"];
   const std::string second = (*call_as(kAuthors, "commit", commit_of(81)))["digest"];

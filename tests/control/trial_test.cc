@@ -192,7 +192,9 @@ TEST_F(Trials, KeepOtherChangesOut) {
   const Answer refused = commit({82});
   EXPECT_EQ(code(refused), -32014);
   EXPECT_NE(refused.error().message.find("portcullis confirm"), std::string::npos);
-  EXPECT_EQ((*call("status"))["running"]["revision"], 2);
+  const json status = *call("status");
+  EXPECT_EQ(status["running"]["revision"], 2);
+  EXPECT_EQ(status["last_refused"]["message"], refused.error().message);
   EXPECT_EQ((*call("rollback"))["rollback_to"], 1);
   EXPECT_TRUE((*call("status"))["trial"].is_null());
   EXPECT_EQ(revision_of(commit({82})), 4);

@@ -11,9 +11,9 @@
 
 #include <gtest/gtest.h>
 
-#include "classifier/compile.h"
 #include "dataplane/dpdk/engine.h"
 #include "tests/dataplane/ring_port.h"
+#include "tests/support/generation.h"
 
 namespace portcullis::dataplane {
 namespace {
@@ -38,13 +38,7 @@ std::unique_ptr<const Generation> generation(std::uint64_t epoch) {
       .port_sets = {{.ranges = {{kProtocolUdp, 5'000, 5'000}, {kProtocolTcp, 5'000, 5'000}}}}};
   rules.rules = {{.direction = Direction::egress, .subjects = 0, .peers = 1},
                  {.direction = Direction::ingress, .subjects = 1, .peers = 0}};
-  auto table = compile(rules);
-  EXPECT_TRUE(table.has_value());
-  auto next = std::make_unique<Generation>();
-  next->epoch = epoch;
-  next->table = *std::move(table);
-  next->rule_ids = kBuiltinRules + rules.rules.size();
-  return next;
+  return test::generation_of(rules, epoch);
 }
 
 class EngineOfAMirror : public testing::Test {

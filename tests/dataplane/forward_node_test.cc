@@ -14,14 +14,13 @@
 
 #include <gtest/gtest.h>
 
-#include "classifier/compile.h"
 #include "classifier/key.h"
-#include "classifier/verdict.h"
 #include "dataplane/dpdk/engine.h"
 #include "dataplane/packet/headers.h"
 #include "dataplane/packet/parse.h"
 #include "dataplane/packet/rewrite.h"
 #include "tests/dataplane/ring_port.h"
+#include "tests/support/generation.h"
 
 namespace portcullis::dataplane {
 namespace {
@@ -76,11 +75,7 @@ std::uint16_t icmp_of(const Bytes& frame) {
 }
 
 std::unique_ptr<const Generation> open_generation() {
-  auto next = std::make_unique<Generation>();
-  next->epoch = 1;
-  next->table = classifier::compile({.default_mode = classifier::DefaultMode::kubernetes}).value();
-  next->rule_ids = classifier::kBuiltinRules;
-  return next;
+  return test::generation_of({.default_mode = classifier::DefaultMode::kubernetes}, 1);
 }
 
 /// With one worker or with two, which have a table of neighbours each.

@@ -6,6 +6,7 @@ import unittest
 
 import daemon as daemon_module
 import lab as lab_module
+import matrix
 import netns
 import probe as probe_module
 import shop
@@ -43,6 +44,18 @@ class LabCase(unittest.TestCase):
         line = self.line(*ends_and_port, family=family)
         seen, _ = probe_module.attempt_all(self.lab, [line])
         return seen[line].reached
+
+    def see_matrix(self):
+        """Tries every line: all is as meant, as the policies say, and denials are counted."""
+        before = self.drops_of("POLICY_DENIED")
+        result = matrix.run(self.lab)
+        wrong = [(line.source, line.destination, matrix.port_word(line), line.family,
+                  result.seen[line]) for line in result.wrong]
+        self.assertEqual(wrong, [], self.daemon.log()[-2000:])
+        self.assertTrue(result.policies_agree, result.policies)
+        denied = [line for line in result.seen if not line.allowed]
+        self.assertGreaterEqual(self.drops_of("POLICY_DENIED") - before, len(denied))
+        return result
 
     def drops_of(self, reason):
         return self.daemon.drops().get(reason, 0)
