@@ -7,6 +7,7 @@
 #include <exception>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <system_error>
@@ -25,10 +26,13 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "config/load.h"
+#include "control/change/changes.h"
 #include "control/commands.h"
 #include "control/loop.h"
 #include "control/reconcile.h"
 #include "control/server.h"
+#include "control/state/archive.h"
+#include "control/state/resume.h"
 #include "control/static_rules.h"
 #include "dataplane/dataplane.h"
 
@@ -90,26 +94,8 @@ sigset_t block_signals() {
   return signals;
 }
 
-/// Compiles what the configuration names. Every diagnostic goes to the log.
-Result<control::Candidate> first_candidate(const config::Config& config,
-                                           const control::Reconcile& reconcile) {
-  PORTCULLIS_TRY(const auto manifests, policy::read_manifests(config.policy.manifests));
-  control::Prepared prepared = reconcile.prepare(manifests);
-  for (const auto& found : prepared ? prepared->warnings : prepared.error().diagnostics) {
-    if (found.severity == policy::Diagnostic::Severity::error) {
-      log::error("{}", to_string(found));
-    } else {
-      log::warn("{}", to_string(found));
-    }
-  }
-  if (!prepared) {
-    return fail("[policy] manifests: " + prepared.error().message);
-  }
-  return *std::move(prepared);
-}
-
 /// Commits the manifests of the configuration again.
-void reload(const config::Config& config, control::Commands& commands) {
+void reload(const config::Config& config, control::Changes& changes) {
   apps::tell_service_manager_reloading();
   auto manifests = policy::read_manifests(config.policy.manifests);
   if (!manifests) {
@@ -117,10 +103,13 @@ void reload(const config::Config& config, control::Commands& commands) {
     apps::tell_service_manager("READY=1\nSTATUS=Reload failed: a manifest cannot be read");
     return;
   }
-  commands.reload(*std::move(manifests), [](const control::Answer& answer) {
+  const auto done = [](const control::Answer& answer) {
     apps::tell_service_manager(answer ? "READY=1\nSTATUS=Policies are reloaded"
                                       : "READY=1\nSTATUS=Reload failed: see the log");
-  });
+  };
+  control::Intent intent{.who = "SIGHUP", .comment = "reload"};
+  auto audited = changes.audited(intent.who, "reload", intent.comment, done);
+  changes.commit(*std::move(manifests), std::move(intent), std::move(audited));
 }
 
 /// Makes the socket's directory if it is missing.
@@ -184,6 +173,15 @@ Result<void> serve(const config::Config& config, const sigset_t& signals) {
   DataplanePublisher publisher(config);
   std::stop_source stopping;
   control::Reconcile reconcile(reconcile_options(config, stopping.get_token()), publisher);
+  std::optional<control::Archive> archive;
+  if (!config.control.state.empty()) {
+    PORTCULLIS_TRY(archive,
+                   control::Archive::open(config.control.state, config.limits.history_max));
+  }
+  control::Archive* const kept = archive ? &*archive : nullptr;
+  const control::Daemon daemon{.config = config};
+  // Ahead of the lane, whose last job may still use them.
+  std::unique_ptr<control::Changes> changes;
   std::unique_ptr<control::Commands> commands;
   // The socket first: a second daemon must not get as far as the ports. It is answered only once
   // the loop runs.
@@ -199,17 +197,17 @@ Result<void> serve(const config::Config& config, const sigset_t& signals) {
                                  const control::Server::Reply& reply) {
                        commands->handle(caller, std::move(message), reply);
                      }));
-  PORTCULLIS_TRY(control::Candidate first, first_candidate(config, reconcile));
   PORTCULLIS_TRY(const control::Applied applied,
-                 reconcile.apply(std::move(first), {.who = "portcullisd", .comment = "start"}));
+                 control::enforce_first(reconcile, kept, config.policy.manifests));
   control::Lane lane(*loop);
   place_compiles(config, lane);
-  commands = std::make_unique<control::Commands>(
-      lane, reconcile, control::Daemon{.config = config}, std::move(roles), std::move(audit));
+  changes = std::make_unique<control::Changes>(lane, reconcile, daemon, kept, std::move(audit));
+  commands =
+      std::make_unique<control::Commands>(lane, reconcile, daemon, *changes, std::move(roles));
   PORTCULLIS_TRY(const UniqueFd watched,
-                 watch_signals(*loop, signals, [&] { reload(config, *commands); }));
+                 watch_signals(*loop, signals, [&] { reload(config, *changes); }));
   PORTCULLIS_TRY_VOID(loop->every(std::chrono::seconds(1),
-                                  [&commands] { commands->tick(control::Trial::Clock::now()); }));
+                                  [&changes] { changes->tick(control::Trial::Clock::now()); }));
   if (const auto period = apps::watchdog_period(); period.count() > 0) {
     PORTCULLIS_TRY_VOID(loop->every(period, [] { apps::tell_service_manager("WATCHDOG=1"); }));
   }
@@ -234,7 +232,8 @@ Result<void> serve(const config::Config& config, const sigset_t& signals) {
 Result<void> check(const config::Config& config) {
   DataplanePublisher publisher(config);
   const control::Reconcile reconcile(reconcile_options(config), publisher);
-  PORTCULLIS_TRY(const control::Candidate candidate, first_candidate(config, reconcile));
+  PORTCULLIS_TRY(const control::Candidate candidate,
+                 control::compile_files(reconcile, config.policy.manifests));
   fmt::print("ok: {} ports, {} policies, {} pods, {} rules, table of {} bytes\n",
              config.ports.size(),
              candidate.snapshot->policies.size(),

@@ -105,6 +105,7 @@ struct Control {
   std::vector<std::string> operate_groups;
   std::vector<std::string> admin_groups;
   std::string audit_log;  // A file; empty: none.
+  std::string state;      // A folder for what was committed; empty: it ends with the process.
 
   friend bool operator==(const Control&, const Control&) = default;
 };

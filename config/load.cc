@@ -140,7 +140,7 @@ constexpr std::array<Key<Tunnels>, 4> kTunnelsKeys{{
     {"endpoints", [](Tunnels& s, const Value& v) { v.read(s.endpoints); }},
 }};
 
-constexpr std::array<Key<Control>, 8> kControlKeys{{
+constexpr std::array<Key<Control>, 9> kControlKeys{{
     {"socket", [](Control& s, const Value& v) { v.read(s.socket); }},
     {"clients_max", [](Control& s, const Value& v) { v.read(s.clients_max, 1, 1024); }},
     {"message_mb_max", [](Control& s, const Value& v) { v.read(s.message_mb_max, 1, 1024); }},
@@ -149,6 +149,7 @@ constexpr std::array<Key<Control>, 8> kControlKeys{{
     {"operate_groups", [](Control& s, const Value& v) { v.read(s.operate_groups); }},
     {"admin_groups", [](Control& s, const Value& v) { v.read(s.admin_groups); }},
     {"audit_log", [](Control& s, const Value& v) { v.read(s.audit_log); }},
+    {"state", [](Control& s, const Value& v) { v.read(s.state); }},
 }};
 
 constexpr std::array<Key<Observe>, 1> kObserveKeys{{

@@ -155,6 +155,11 @@ void Lane::run(Task job, Task done) {
   start_next();
 }
 
+void Lane::run_next(Task job, Task done) {
+  waiting_.push_front({.job = std::move(job), .done = std::move(done)});
+  start_next();
+}
+
 void Lane::start_next() {
   if (busy_ || waiting_.empty()) {
     return;
@@ -185,8 +190,8 @@ void Lane::serve(const std::stop_token& stop) {
       if (alive.expired()) {
         return;
       }
-      busy_ = false;
       work->done();
+      busy_ = false;
       start_next();
     });
   }

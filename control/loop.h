@@ -78,6 +78,8 @@ class Lane {
 
   /// `job` runs on the lane's thread, then `done` in the loop. Thread: the loop's.
   void run(Task job, Task done);
+  /// As run(), but ahead of all that waits: for a job in several steps, from the `done` of one.
+  void run_next(Task job, Task done);
 
  private:
   struct Work {

@@ -11,10 +11,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "control/change/terms.h"
 #include "control/protocol.h"
 #include "control/reconcile.h"
 #include "control/server.h"
-#include "control/trial/terms.h"
 #include "policy/snapshot.h"
 
 namespace portcullis::control {

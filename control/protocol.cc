@@ -64,19 +64,6 @@ class BoundsCheck : public nlohmann::json_sax<json> {
   std::string problem_;
 };
 
-/// Errors: not JSON, or over a bound; the message says which.
-Result<json> parse_bounded(std::string_view text) {
-  try {
-    BoundsCheck check;
-    if (!json::sax_parse(text.begin(), text.end(), &check)) {
-      return fail(check.problem());
-    }
-    return json::parse(text.begin(), text.end());
-  } catch (const std::exception& error) {
-    return fail(error.what());
-  }
-}
-
 bool is_id(const json& id) {
   return id.is_string() || id.is_number_integer() || id.is_null();
 }
@@ -101,6 +88,18 @@ bool speaks_other(const json& message) {
 std::string excerpt(std::string_view text) {
   const std::string_view head = text.substr(0, kQuotedBytesMax);
   return fmt::format("\"{}{}\"", head, head.size() < text.size() ? "..." : "");
+}
+
+Result<json> parse_bounded(std::string_view text) {
+  try {
+    BoundsCheck check;
+    if (!json::sax_parse(text.begin(), text.end(), &check)) {
+      return fail(check.problem());
+    }
+    return json::parse(text.begin(), text.end());
+  } catch (const std::exception& error) {
+    return fail(error.what());
+  }
 }
 
 tl::expected<Request, Refusal> parse_request(std::string_view message) {

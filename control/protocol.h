@@ -35,6 +35,7 @@ enum class RpcCode : int {
   on_trial = -32014,          // A change waits to be confirmed: no other one meanwhile.
   no_trial = -32015,          // Nothing waits to be confirmed, or not this revision.
   forbidden = -32016,         // The caller has not the role that the method takes.
+  not_kept = -32017,          // The disk did not take the change, so it was not enforced.
 };
 
 struct RpcError {
@@ -55,6 +56,9 @@ struct Refusal {
   nlohmann::json id;
   RpcError error;
 };
+
+/// Reads JSON from outside. Errors: not JSON, or over a bound; the message says which.
+Result<nlohmann::json> parse_bounded(std::string_view text);
 
 /// Reads one message (a line without its newline).
 /// Errors: parse_error, invalid_request, invalid_params (params that are no object) and

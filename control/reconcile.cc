@@ -99,7 +99,7 @@ Prepared Reconcile::prepare(std::span<const policy::Manifest> manifests) const {
   if (!loaded.ok()) {
     return tl::unexpected(rejection_of(std::move(loaded.diagnostics)));
   }
-  Prepared prepared = prepare(std::make_shared<const policy::Snapshot>(std::move(loaded.snapshot)));
+  Prepared prepared = compile(std::make_shared<const policy::Snapshot>(std::move(loaded.snapshot)));
   std::vector<Diagnostic>& said = prepared ? prepared->warnings : prepared.error().diagnostics;
   said.insert(said.begin(), loaded.diagnostics.begin(), loaded.diagnostics.end());
   if (prepared) {
@@ -108,8 +108,17 @@ Prepared Reconcile::prepare(std::span<const policy::Manifest> manifests) const {
   return prepared;
 }
 
-Prepared Reconcile::prepare(std::shared_ptr<const policy::Snapshot> snapshot) const {
+Prepared Reconcile::prepare(const Revision& revision) const {
   const Clock::time_point begin = Clock::now();
+  Prepared prepared = revision.compiled ? *revision.compiled : compile(revision.snapshot);
+  if (prepared) {
+    prepared->content = revision.content;
+    prepared->duration = since(begin);
+  }
+  return prepared;
+}
+
+Prepared Reconcile::compile(std::shared_ptr<const policy::Snapshot> snapshot) const {
   Candidate candidate{.snapshot = std::move(snapshot)};
   candidate.digest = policy::digest(*candidate.snapshot);
   auto lowered = policy::lower(*candidate.snapshot, options_.lowering);
@@ -129,28 +138,18 @@ Prepared Reconcile::prepare(std::shared_ptr<const policy::Snapshot> snapshot) co
   candidate.table = *std::move(table);
   candidate.table_digest = candidate.table->digest();
   candidate.explainer =
-      std::make_unique<const observe::Explainer>(enforced(*candidate.table, *candidate.lowered));
-  candidate.locator = std::make_unique<const policy::Locator>(*candidate.snapshot);
-  candidate.duration = since(begin);
+      std::make_shared<const observe::Explainer>(enforced(*candidate.table, *candidate.lowered));
+  candidate.locator = std::make_shared<const policy::Locator>(*candidate.snapshot);
   return candidate;
 }
 
-/// Takes the names of what runs from a candidate, but for its table.
-void Reconcile::adopt(const classifier::Table& table, Candidate& candidate) {
-  running_ = {.table = &table,
-              .snapshot = std::move(candidate.snapshot),
-              .lowered = std::move(candidate.lowered),
-              .explainer = std::move(candidate.explainer),
-              .locator = std::move(candidate.locator)};
-}
-
 bool Reconcile::enforces(const Candidate& candidate) const {
-  return !history_.empty() && history_.back().digest == candidate.digest &&
-         history_.back().table_digest == candidate.table_digest;
+  return running_ && running_->digest == candidate.digest &&
+         running_->table_digest == candidate.table_digest;
 }
 
 Revision Reconcile::planned(const Candidate& candidate, Intent intent) const {
-  return {.number = history_.empty() ? 1 : history_.back().number + 1,
+  return {.number = next_number_,
           .time = std::chrono::system_clock::now(),
           .intent = std::move(intent),
           .digest = candidate.digest,
@@ -158,33 +157,67 @@ Revision Reconcile::planned(const Candidate& candidate, Intent intent) const {
           .counts = counts_of(*candidate.snapshot, *candidate.lowered),
           .table = candidate.table->sizes(),
           .duration = candidate.duration,
+          .content = candidate.content,
           .snapshot = candidate.snapshot};
+}
+
+/// Equal snapshots lower to equal rules, so the names of the new ones fit the running table.
+void Reconcile::rename(Candidate candidate) {
+  candidate.table = running_->table;
+  candidate.explainer =
+      std::make_shared<const observe::Explainer>(enforced(*candidate.table, *candidate.lowered));
+  ledger_.rename(candidate.rule_keys);
+  running_ = std::make_shared<const Candidate>(std::move(candidate));
+  history_.back().compiled = running_;
+}
+
+/// Returns the epoch.
+Result<std::uint64_t> Reconcile::publish(Candidate candidate) {
+  const classifier::RuleSet& rules = candidate.lowered->rules;
+  const std::size_t rule_ids =
+      classifier::kBuiltinRules + rules.rules.size() + rules.static_rules.size();
+  PORTCULLIS_TRY(const Publication publication, publisher_.publish(candidate.table, rule_ids));
+  ledger_.replace(candidate.rule_keys, publication.retired);
+  running_ = std::make_shared<const Candidate>(std::move(candidate));
+  return publication.epoch;
 }
 
 Result<Applied> Reconcile::apply(Candidate candidate, Intent intent) {
   if (enforces(candidate)) {
-    // Equal snapshots lower to equal rules, so the names of the new ones fit the running table.
-    candidate.explainer =
-        std::make_unique<const observe::Explainer>(enforced(*running_.table, *candidate.lowered));
-    adopt(*running_.table, candidate);
-    ledger_.rename(std::move(candidate.rule_keys));
+    rename(std::move(candidate));
     return Applied{.revision = history_.back(), .changed = false};
   }
-  const classifier::Table& table = *candidate.table;
   Revision revision = planned(candidate, std::move(intent));
-  const classifier::RuleSet& rules = candidate.lowered->rules;
-  const std::size_t rule_ids =
-      classifier::kBuiltinRules + rules.rules.size() + rules.static_rules.size();
-  PORTCULLIS_TRY(const Publication publication,
-                 publisher_.publish(std::move(candidate.table), rule_ids));
-  adopt(table, candidate);
-  ledger_.replace(std::move(candidate.rule_keys), publication.retired);
+  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate)));
   revision.time = std::chrono::system_clock::now();
+  revision.compiled = running_;
+  next_number_ = revision.number + 1;
   history_.push_back(std::move(revision));
   while (history_.size() > options_.history_max) {
     history_.pop_front();
   }
-  return Applied{.revision = history_.back(), .changed = true, .epoch = publication.epoch};
+  if (history_.size() > 2) {
+    history_[history_.size() - 3].compiled.reset();
+  }
+  return Applied{.revision = history_.back(), .changed = true, .epoch = epoch};
+}
+
+void Reconcile::recall(std::deque<Revision> history, std::uint64_t next_number) {
+  PORTCULLIS_CHECK(!running_);
+  history_ = std::move(history);
+  next_number_ = next_number;
+}
+
+Result<Applied> Reconcile::resume(Candidate candidate) {
+  PORTCULLIS_CHECK(!running_ && !history_.empty());
+  // Of another version, or under another configuration, the table may differ.
+  Revision revision = planned(candidate, history_.back().intent);
+  revision.number = history_.back().number;
+  revision.time = history_.back().time;
+  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate)));
+  revision.compiled = running_;
+  history_.back() = std::move(revision);
+  return Applied{.revision = history_.back(), .changed = true, .epoch = epoch};
 }
 
 Result<const Revision*> Reconcile::find(std::optional<std::uint64_t> number) const {
@@ -209,13 +242,13 @@ Result<const Revision*> Reconcile::find(std::optional<std::uint64_t> number) con
 }
 
 const observe::Explainer& Reconcile::explainer() const {
-  PORTCULLIS_CHECK(running_.explainer != nullptr);
-  return *running_.explainer;
+  PORTCULLIS_CHECK(running_ != nullptr);
+  return *running_->explainer;
 }
 
 const policy::Locator& Reconcile::locator() const {
-  PORTCULLIS_CHECK(running_.locator != nullptr);
-  return *running_.locator;
+  PORTCULLIS_CHECK(running_ != nullptr);
+  return *running_->locator;
 }
 
 std::vector<RuleTotal> Reconcile::rule_totals() const {

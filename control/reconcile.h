@@ -17,8 +17,8 @@
 #include "base/result.h"
 #include "classifier/compile.h"
 #include "classifier/table.h"
+#include "control/change/terms.h"
 #include "control/rule_ledger.h"
-#include "control/trial/terms.h"
 #include "dataplane/dataplane.h"
 #include "observe/explain.h"
 #include "policy/locate.h"
@@ -78,18 +78,19 @@ struct Counts {
   std::size_t skipped = 0;  // Objects of kinds that mean nothing here.
 };
 
-/// Compiled and not yet enforced.
+/// Compiled, to be enforced. Copies share all that is large.
 struct Candidate {
   std::shared_ptr<const policy::Snapshot> snapshot;
   std::shared_ptr<const policy::Lowered> lowered;
   std::shared_ptr<const classifier::Table> table;
   std::string digest;  // Of the snapshot's content.
   std::string table_digest;
-  std::unique_ptr<const observe::Explainer> explainer;  // Of that table.
-  std::unique_ptr<const policy::Locator> locator;       // Of that snapshot.
+  std::shared_ptr<const observe::Explainer> explainer;  // Of that table and what was lowered.
+  std::shared_ptr<const policy::Locator> locator;       // Of that snapshot.
   std::vector<RuleKey> rule_keys;
   std::vector<policy::Diagnostic> warnings;
   std::chrono::microseconds duration{};
+  std::string content;  // As Revision's.
 };
 
 /// Why manifests cannot be enforced.
@@ -110,7 +111,10 @@ struct Revision {
   Counts counts;
   classifier::TableSizes table;
   std::chrono::microseconds duration{};
-  std::shared_ptr<const policy::Snapshot> snapshot;
+  std::string content;  // What the archive calls its manifests; empty where there is none.
+  std::shared_ptr<const policy::Snapshot> snapshot;  // Null: of an earlier process.
+  /// Of the running revision and the one ahead of it, which so comes back without a compile.
+  std::shared_ptr<const Candidate> compiled;
 };
 
 struct Applied {
@@ -134,7 +138,9 @@ class Reconcile {
   /// Compiles; touches nothing that runs. Errors: one or more of the manifests are invalid, an
   /// address has two owners, or the table would be too large.
   [[nodiscard]] Prepared prepare(std::span<const policy::Manifest> manifests) const;
-  [[nodiscard]] Prepared prepare(std::shared_ptr<const policy::Snapshot> snapshot) const;
+  /// What an earlier revision enforced; without a compile where it is kept compiled.
+  /// REQUIRES: the revision has its snapshot.
+  [[nodiscard]] Prepared prepare(const Revision& revision) const;
 
   /// The revision that apply() would make of a candidate that is not enforced already.
   [[nodiscard]] Revision planned(const Candidate& candidate, Intent intent) const;
@@ -144,6 +150,11 @@ class Reconcile {
   /// explanations name are brought up to date.
   /// Errors: the publisher refuses; nothing changed then.
   Result<Applied> apply(Candidate candidate, Intent intent);
+
+  /// Goes on from the history of an earlier process. REQUIRES: nothing was applied.
+  void recall(std::deque<Revision> history, std::uint64_t next_number);
+  /// Enforces the last revision of a recalled history, whose content this is. Errors: as apply().
+  Result<Applied> resume(Candidate candidate);
 
   /// The snapshot of revision `number`, or of the one ahead of the running one.
   /// Errors: not in the history.
@@ -170,20 +181,15 @@ class Reconcile {
   [[nodiscard]] const std::optional<Refused>& last_refused() const { return last_refused_; }
 
  private:
-  /// What runs, with its names. `table` belongs to the publisher.
-  struct Running {
-    const classifier::Table* table = nullptr;
-    std::shared_ptr<const policy::Snapshot> snapshot;
-    std::shared_ptr<const policy::Lowered> lowered;
-    std::unique_ptr<const observe::Explainer> explainer;
-    std::unique_ptr<const policy::Locator> locator;
-  };
-  void adopt(const classifier::Table& table, Candidate& candidate);
+  [[nodiscard]] Prepared compile(std::shared_ptr<const policy::Snapshot> snapshot) const;
+  Result<std::uint64_t> publish(Candidate candidate);
+  void rename(Candidate candidate);
 
   ReconcileOptions options_;
   Publisher& publisher_;
   std::deque<Revision> history_;
-  Running running_;
+  std::uint64_t next_number_ = 1;
+  std::shared_ptr<const Candidate> running_;  // Null: nothing was applied yet.
   RuleLedger ledger_;
   std::optional<Refused> last_refused_;
 };

@@ -11,8 +11,8 @@
 #include <nlohmann/json.hpp>
 
 #include "config/config.h"
+#include "control/change/trial.h"
 #include "control/reconcile.h"
-#include "control/trial/trial.h"
 #include "policy/snapshot.h"
 
 namespace portcullis::control {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -16,17 +17,18 @@
 
 namespace portcullis::control {
 
-class LiveCommands : public testing::Test {
- protected:
-  LiveCommands()
+class LivePlane {
+ public:
+  LivePlane()
       : reconcile_(open_by_default(), publisher_),
         server_({}, [this](LiveServer& live, std::string message, const Server::Reply& reply) {
           if (!commands_) {
-            commands_ = std::make_unique<Commands>(live.lane(),
-                                                   reconcile_,
-                                                   Daemon{.config = config_},
-                                                   std::move(roles_),
-                                                   std::move(audit_));
+            daemon_.config = config_;
+            Archive* const archive = archive_ ? &*archive_ : nullptr;
+            changes_ = std::make_unique<Changes>(
+                live.lane(), reconcile_, daemon_, archive, std::move(audit_));
+            commands_ = std::make_unique<Commands>(
+                live.lane(), reconcile_, daemon_, *changes_, std::move(roles_));
           }
           commands_->handle(caller_, std::move(message), reply);
         }) {}
@@ -47,8 +49,13 @@ class LiveCommands : public testing::Test {
   Caller caller_{.uid = 0, .pid = 1};  // Between calls.
   FakePublisher publisher_;
   Reconcile reconcile_;
+  Daemon daemon_;
+  std::optional<Archive> archive_;  // Until the first call.
+  std::unique_ptr<Changes> changes_;
   std::unique_ptr<Commands> commands_;
   LiveServer server_;  // Last: its thread uses the rest.
 };
+
+class LiveCommands : public testing::Test, public LivePlane {};
 
 }  // namespace portcullis::control

@@ -24,7 +24,7 @@ Applied commit(Reconcile& reconcile, const std::vector<policy::Manifest>& manife
 
 Applied roll_back(Reconcile& reconcile, std::optional<std::uint64_t> number) {
   const Revision& wanted = **reconcile.find(number);
-  Prepared prepared = reconcile.prepare(wanted.snapshot);
+  Prepared prepared = reconcile.prepare(wanted);
   return *reconcile.apply(*std::move(prepared), {.who = "tester", .rollback_to = wanted.number});
 }
 
@@ -106,6 +106,22 @@ TEST(Reconcile, NamesNewPlacesOfContentThatRuns) {
   const auto explanation = reconcile.explainer().explain(located->flow);
   ASSERT_TRUE(explanation.ingress.decider);
   EXPECT_EQ(explanation.ingress.decider->where.file, "elsewhere.yaml");
+}
+
+TEST(Reconcile, GoesOneBackWithoutACompile) {
+  FakePublisher publisher;
+  Reconcile reconcile(open_by_default(), publisher);
+  commit(reconcile, shop({79}));
+  commit(reconcile, shop({80}));
+  const auto* const table = publisher.running.get();
+  commit(reconcile, shop({81}));
+  EXPECT_TRUE(roll_back(reconcile, std::nullopt).changed);
+  EXPECT_EQ(publisher.running.get(), table);
+  EXPECT_TRUE(web_reaches_db(publisher, 80));
+  // Older ones are compiled again.
+  EXPECT_FALSE((*reconcile.find(1))->compiled);
+  roll_back(reconcile, 1);
+  EXPECT_TRUE(web_reaches_db(publisher, 79));
 }
 
 TEST(Reconcile, ChangesNothingWhenManifestsAreInvalid) {

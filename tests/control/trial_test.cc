@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "control/trial/trial.h"
+#include "control/change/trial.h"
 
 #include <chrono>
 #include <thread>
@@ -119,7 +119,7 @@ class Trials : public LiveCommands {
     return answer ? 0 : static_cast<int>(answer.error().code);
   }
   void tick_in(seconds later) {
-    server_.run([&] { commands_->tick(Trial::Clock::now() + later); });
+    server_.run([&] { changes_->tick(Trial::Clock::now() + later); });
   }
   /// The status, once the trial that must be undone is.
   json undone() {
@@ -169,19 +169,19 @@ TEST_F(Trials, AreUndoneWhenNobodyConfirms) {
 TEST_F(Trials, AreUndoneByAGuard) {
   const auto start = Trial::Clock::now();
   server_.run([&] {
-    commands_->tick(start);
+    changes_->tick(start);
     publisher_.denied += 10;
-    commands_->tick(start + seconds(1));
+    changes_->tick(start + seconds(1));
   });
   const json terms = {{"confirm_s", 600}, {"guards", {"denied_per_second < 2x"}}};
   EXPECT_EQ(revision_of(commit({81}, terms)), 2);
   server_.run([&] {
-    commands_->tick(start + seconds(2));
+    changes_->tick(start + seconds(2));
     publisher_.denied += 100;
-    commands_->tick(start + seconds(4));  // Not settled.
+    changes_->tick(start + seconds(4));  // Not settled.
   });
   EXPECT_EQ((*call("status"))["trial"]["revision"], 2);
-  server_.run([&] { commands_->tick(start + seconds(6)); });
+  server_.run([&] { changes_->tick(start + seconds(6)); });
   const json status = undone();
   EXPECT_EQ(status["running"]["rollback_to"], 1);
   EXPECT_NE(status["last_undone"]["reason"].get<std::string>().find("tripped"), std::string::npos);

@@ -10,8 +10,8 @@
 #include <optional>
 #include <string>
 
+#include "control/change/terms.h"
 #include "control/reconcile.h"
-#include "control/trial/terms.h"
 
 namespace portcullis::control {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "control/trial/terms.h"
+#include "control/change/terms.h"
 
 #include <algorithm>
 #include <charconv>

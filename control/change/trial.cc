@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "control/trial/trial.h"
+#include "control/change/trial.h"
 
 #include <algorithm>
 #include <utility>

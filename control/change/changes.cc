@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: MIT
+#include "control/change/changes.h"
+
+#include <chrono>
+#include <span>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/time_text.h"
+#include "control/flows.h"
+#include "control/params.h"
+
+namespace portcullis::control {
+namespace {
+
+using nlohmann::json;
+
+/// Flows that a plan names.
+constexpr std::size_t kFlowsShown = 100;
+
+using FlowAnswers = Result<std::vector<dataplane::FlowAnswer>>;
+
+dataplane::FlowRequest flows_denied_by(std::shared_ptr<const classifier::Table> table,
+                                       std::size_t records_max = 0) {
+  return {.action = records_max == 0 ? dataplane::FlowRequest::Action::count
+                                     : dataplane::FlowRequest::Action::list,
+          .filter = {.denied_by = std::move(table)},
+          .records_max = records_max};
+}
+
+/// Null where a worker has not answered.
+json count_json(const FlowAnswers& answers) {
+  return answers ? json(flows_matched(*answers)) : json();
+}
+
+std::uint64_t flows_revoked(const Reconcile& reconcile) {
+  std::uint64_t flows = 0;
+  for (const dataplane::WorkerStatus& worker : reconcile.dataplane().workers) {
+    flows += worker.flows_revoked;
+  }
+  return flows;
+}
+
+/// Packets that policy denied, since start.
+std::uint64_t denied_packets(const dataplane::DataplaneStatus& plane) {
+  std::uint64_t denied = 0;
+  for (const dataplane::WorkerStatus& worker : plane.workers) {
+    for (const auto reason :
+         {dataplane::DropReason::policy_denied, dataplane::DropReason::policy_deny}) {
+      const auto index = static_cast<std::size_t>(reason);
+      denied += index < worker.drops.size() ? worker.drops[index] : 0;
+    }
+  }
+  return denied;
+}
+
+tl::unexpected<RpcError> rejected(const Rejection& rejection) {
+  const auto& diagnostics = rejection.diagnostics;
+  return refuse(RpcCode::rejected,
+                rejection.message,
+                {{"diagnostics", to_json(std::span(diagnostics))},
+                 {"diagnostics_total", diagnostics.size()}});
+}
+
+tl::unexpected<RpcError> not_kept(const Error& error) {
+  return refuse(RpcCode::not_kept,
+                fmt::format("not enforced, since the disk did not take it: {}", to_string(error)));
+}
+
+}  // namespace
+
+/// One on its way.
+struct Changes::Change {
+  Intent intent;
+  Done done;
+  std::shared_ptr<const std::vector<policy::Manifest>> manifests;  // Null: of a revision.
+  Prepared prepared;
+  std::shared_ptr<const classifier::Table> table;  // Of what is prepared.
+  FlowAnswers denied;                              // By this table, counted ahead of it.
+  KeptRevision record;  // Where there is an archive; and whether that has it.
+  Result<void> kept;
+  FlowAnswers ended;          // As `denied`, when it ran.
+  std::uint64_t revoked = 0;  // By packets, ahead of it.
+  json result;
+};
+
+Changes::Changes(
+    Lane& lane, Reconcile& reconcile, const Daemon& daemon, Archive* archive, Audit audit)
+    : lane_(lane),
+      reconcile_(reconcile),
+      daemon_(daemon),
+      archive_(archive),
+      audit_(std::move(audit)) {}
+
+void Changes::commit(std::vector<policy::Manifest> manifests, Intent intent, Done done) {
+  auto change = std::make_shared<Change>();
+  change->manifests = std::make_shared<const std::vector<policy::Manifest>>(std::move(manifests));
+  change->intent = std::move(intent);
+  change->done = std::move(done);
+  start(change, [this, owned = change->manifests] { return reconcile_.prepare(*owned); });
+}
+
+void Changes::plan(std::vector<policy::Manifest> manifests, Done done) {
+  struct Plan {
+    Prepared prepared;
+    FlowAnswers denied;
+  };
+  auto plan = std::make_shared<Plan>();
+  const auto compile = [this, plan, manifests = std::move(manifests)] {
+    plan->prepared = reconcile_.prepare(manifests);
+    if (plan->prepared) {
+      plan->denied = reconcile_.flows(flows_denied_by(plan->prepared->table, kFlowsShown));
+    }
+  };
+  lane_.run(compile, [this, plan, done = std::move(done)] {
+    if (!plan->prepared) {
+      return done(rejected(plan->prepared.error()));
+    }
+    const Candidate& candidate = *plan->prepared;
+    const bool changes = !reconcile_.enforces(candidate);
+    json result =
+        changes ? to_json(reconcile_.planned(candidate, {})) : to_json(reconcile_.history().back());
+    result["changed"] = changes;
+    result["warnings"] = to_json(std::span(candidate.warnings));
+    result["flows"] = {
+        {"denied", count_json(plan->denied)},
+        {"examples",
+         plan->denied ? flows_json(*plan->denied, kFlowsShown, reconcile_) : json::array()}};
+    done(std::move(result));
+  });
+}
+
+void Changes::rollback(std::optional<std::uint64_t> number, Intent intent, Done done) {
+  const Revision* target = nullptr;
+  if (!number && trial_.pending()) {
+    target = &trial_.base();
+  } else {
+    const auto found = reconcile_.find(number);
+    if (!found) {
+      return done(refuse(RpcCode::unknown_revision, found.error().message));
+    }
+    target = *found;
+  }
+  intent.rollback_to = target->number;
+  bring_back(*target, std::move(intent), std::move(done));
+}
+
+/// The revision stays alive even if it leaves the history meanwhile.
+void Changes::bring_back(const Revision& revision, Intent intent, Done done) {
+  auto change = std::make_shared<Change>();
+  change->intent = std::move(intent);
+  change->done = std::move(done);
+  start(change, [this, revision]() -> Prepared {
+    if (revision.snapshot) {
+      return reconcile_.prepare(revision);
+    }
+    const auto manifests = archive_->manifests(revision.content);
+    if (!manifests) {
+      return tl::unexpected(Rejection{.message = to_string(manifests.error())});
+    }
+    Prepared prepared = reconcile_.prepare(*manifests);
+    if (prepared) {
+      prepared->content = revision.content;
+    }
+    return prepared;
+  });
+}
+
+tl::expected<void, RpcError> Changes::may_change(const Intent& intent) const {
+  if (!trial_.pending() || intent.ends_trial) {
+    return {};
+  }
+  const std::uint64_t tried = trial_.tried().number;
+  if (trial_.is_undoing()) {
+    return refuse(RpcCode::on_trial,
+                  fmt::format("revision {} is being undone this moment; try again", tried));
+  }
+  if (intent.terms || intent.rollback_to) {
+    return {};
+  }
+  return refuse(
+      RpcCode::on_trial,
+      fmt::format("revision {} by {} is on trial for another {}: `portcullis confirm` keeps it, "
+                  "`portcullis rollback` undoes it, and `commit --confirm` goes on from it",
+                  tried,
+                  trial_.tried().intent.who,
+                  span_text(trial_.left(Trial::Clock::now()))));
+}
+
+tl::expected<void, RpcError> Changes::may_confirm(std::optional<std::uint64_t> number) const {
+  if (!trial_.pending()) {
+    return refuse(RpcCode::no_trial,
+                  last_undone_ ? fmt::format("nothing is on trial; revision {} was undone: {}",
+                                             last_undone_->revision,
+                                             last_undone_->reason)
+                               : "nothing is on trial");
+  }
+  const std::uint64_t tried = trial_.tried().number;
+  if (trial_.is_undoing()) {
+    return refuse(RpcCode::no_trial, fmt::format("too late: revision {} is being undone", tried));
+  }
+  if (number && *number != tried) {
+    return refuse(RpcCode::no_trial,
+                  fmt::format("revision {} is on trial, not {}", tried, *number));
+  }
+  return {};
+}
+
+void Changes::confirm(std::optional<std::uint64_t> number, const std::string& who, Done done) {
+  if (const auto may = may_confirm(number); !may) {
+    return done(tl::unexpected(may.error()));
+  }
+  const std::uint64_t tried = trial_.tried().number;
+  auto kept = std::make_shared<Result<void>>();
+  const auto keep = [this, kept, tried] {
+    if (archive_ != nullptr) {
+      *kept = archive_->confirm(tried);
+    }
+  };
+  lane_.run(keep, [this, kept, tried, who, done = std::move(done)] {
+    // Another confirmation, or an end of the trial, may have been ahead of this one.
+    if (const auto may = may_confirm(tried); !may) {
+      return done(tl::unexpected(may.error()));
+    }
+    if (!*kept) {
+      return done(not_kept(kept->error()));
+    }
+    json result = to_json(trial_.tried());
+    trial_.end();
+    log::info("control: revision {} confirmed by {}", tried, who);
+    done(std::move(result));
+  });
+}
+
+void Changes::tick(Trial::Clock::time_point now) {
+  trial_.observe(denied_packets(reconcile_.dataplane()), now);
+  if (!trial_.pending()) {
+    return;
+  }
+  if (auto reason = trial_.reason_to_undo(now)) {
+    undo_trial(*std::move(reason));
+  }
+}
+
+void Changes::undo_trial(std::string reason) {
+  const Revision& base = trial_.base();
+  Undone undone{.revision = trial_.tried().number, .base = base.number, .reason = reason};
+  log::warn("control: undoing revision {}: {}", undone.revision, reason);
+  Intent intent{.who = "portcullisd",
+                .comment = fmt::format("revision {} undone: {}", undone.revision, reason),
+                .rollback_to = base.number,
+                .ends_trial = true};
+  const auto done = [this, undone = std::move(undone)](const Answer& answer) {
+    if (!answer) {
+      log::error("control: revision {} could not be undone, and is tried again in {}: {}",
+                 undone.revision,
+                 span_text(Trial::kRetry),
+                 answer.error().message);
+      return trial_.undoing_failed(Trial::Clock::now());
+    }
+    last_undone_ = undone;
+    last_undone_->time = std::chrono::system_clock::now();
+  };
+  trial_.set_undoing();
+  Done audited_done = audited(intent.who, "undo", intent.comment, done);
+  bring_back(base, std::move(intent), std::move(audited_done));
+}
+
+void Changes::start(const std::shared_ptr<Change>& change, std::function<Prepared()> compile) {
+  if (const auto free = may_change(change->intent); !free) {
+    return refuse_change(*change, free.error());
+  }
+  const auto prepare = [this, change, compile = std::move(compile)] {
+    change->prepared = compile();
+    if (change->prepared) {
+      change->table = change->prepared->table;
+      change->denied = reconcile_.flows(flows_denied_by(change->table));
+    }
+  };
+  lane_.run(prepare, [this, change] { keep(change); });
+}
+
+void Changes::refuse_change(const Change& change, const RpcError& error) {
+  log::error("control: change by {} refused: {}", change.intent.who, error.message);
+  reconcile_.record_refusal({.time = std::chrono::system_clock::now(),
+                             .who = change.intent.who,
+                             .message = error.message});
+  change.done(tl::unexpected(error));
+}
+
+void Changes::keep(const std::shared_ptr<Change>& change) {
+  if (!change->prepared) {
+    return refuse_change(*change, rejected(change->prepared.error()).value());
+  }
+  // A trial may have begun while this was compiled.
+  if (const auto free = may_change(change->intent); !free) {
+    return refuse_change(*change, free.error());
+  }
+  if (archive_ == nullptr || reconcile_.enforces(*change->prepared)) {
+    return enforce(change);
+  }
+  change->record = {.revision = reconcile_.planned(*change->prepared, change->intent),
+                    .on_trial = change->intent.terms && !reconcile_.history().empty()};
+  // Nothing else gets at the history between these two.
+  lane_.run_next([this, change] { change->kept = write(*change); },
+                 [this, change] { enforce(change); });
+}
+
+Result<void> Changes::write(Change& change) {
+  Candidate& candidate = *change.prepared;
+  if (change.manifests) {
+    PORTCULLIS_TRY(candidate.content, archive_->store(*change.manifests));
+  } else {
+    PORTCULLIS_TRY_VOID(archive_->manifests(candidate.content));
+  }
+  change.record.revision.content = candidate.content;
+  return archive_->append(change.record);
+}
+
+void Changes::enforce(const std::shared_ptr<Change>& change) {
+  const Intent& intent = change->intent;
+  if (!change->kept) {
+    if (!intent.ends_trial) {
+      return refuse_change(*change, not_kept(change->kept.error()).value());
+    }
+    // A restart would undo the trial as well: it is not confirmed on the disk.
+    log::error("control: the end of a trial is not on the disk: {}",
+               to_string(change->kept.error()));
+  }
+  const std::vector<policy::Diagnostic> warnings = std::move(change->prepared->warnings);
+  const std::optional<Revision> before =
+      reconcile_.history().empty() ? std::nullopt : std::optional(reconcile_.history().back());
+  const bool is_on_disk = archive_ != nullptr && !reconcile_.enforces(*change->prepared);
+  change->revoked = flows_revoked(reconcile_);
+  const auto applied = reconcile_.apply(*std::move(change->prepared), intent);
+  if (!applied) {
+    if (is_on_disk && change->kept) {
+      take_back();
+    }
+    return refuse_change(*change,
+                         refuse(RpcCode::not_published, to_string(applied.error())).value());
+  }
+  if (intent.rollback_to) {
+    trial_.end();
+  } else if (intent.terms && before && (applied->changed || trial_.pending())) {
+    trial_.begin(applied->revision, *before, *intent.terms, Trial::Clock::now());
+  }
+  json& result = change->result;
+  result = to_json(applied->revision);
+  result["trial"] = trial_json(trial_);
+  result["changed"] = applied->changed;
+  if (applied->changed && before) {
+    result["replaced"] = before->digest;
+  }
+  result["warnings"] = to_json(std::span(warnings));
+  result["flows"] = {{"denied", count_json(change->denied)}, {"ended", 0}};
+  if (applied->changed) {
+    return end_denied(change, applied->epoch);
+  }
+  change->done(std::move(result));
+}
+
+/// On the control thread, while the lane rests: it is a write or two, and rare.
+void Changes::take_back() {
+  if (const auto taken = archive_->take_back(); !taken) {
+    log::error("control: a revision that is not enforced stays on the disk: {}",
+               to_string(taken.error()));
+  }
+}
+
+/// By their next packet they would end, too; but some have none for hours, and who asked wants to
+/// know how many they are.
+void Changes::end_denied(const std::shared_ptr<Change>& change, std::uint64_t epoch) {
+  const auto answer = [this, change] {
+    json& result = change->result;
+    json& ended = result["flows"]["ended"];
+    ended = count_json(change->ended);
+    if (change->ended) {
+      ended = flows_matched(*change->ended) + flows_revoked(reconcile_) - change->revoked;
+    }
+    const json& counts = result["counts"];
+    log::info(
+        "control: revision {} by {}: {} policies, {} pods, {} rules, table of {} bytes, {} "
+        "flows ended",
+        result["revision"].dump(),
+        change->intent.who,
+        counts["policies"].dump(),
+        counts["pods"].dump(),
+        counts["rules"].dump(),
+        change->table->sizes().total,
+        ended.dump());
+    change->done(std::move(result));
+  };
+  if (daemon_.config.conntrack.established == config::Conntrack::Established::keep) {
+    return answer();
+  }
+  // What a later table has judged meanwhile is that one's.
+  dataplane::FlowRequest request = flows_denied_by(change->table);
+  request.action = dataplane::FlowRequest::Action::flush;
+  request.filter.judged_before = epoch;
+  lane_.run([this, change, request] { change->ended = reconcile_.flows(request); }, answer);
+}
+
+Changes::Done Changes::audited(std::string who, std::string what, std::string comment, Done done) {
+  AuditEntry entry{.who = std::move(who), .what = std::move(what), .comment = std::move(comment)};
+  return [this, entry = std::move(entry), done = std::move(done)](Answer answer) {
+    record(entry, answer);
+    done(std::move(answer));
+  };
+}
+
+void Changes::record(AuditEntry entry, const Answer& answer) {
+  if (!reconcile_.history().empty()) {
+    entry.digest_after = reconcile_.history().back().digest;
+  }
+  const bool has_replaced = answer && answer->contains("replaced");
+  entry.digest_before =
+      has_replaced ? (*answer)["replaced"].get<std::string>() : entry.digest_after;
+  if (!answer) {
+    entry.error = answer.error().message;
+  }
+  audit_.record(entry);
+}
+
+}  // namespace portcullis::control

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// Changes: what becomes of a commit, a rollback and a trial. One at a time is compiled, kept on
+// disk, enforced, and the flows that it denies are ended; then its caller hears of it.
+// Thread: the control thread; what takes long runs on the lane.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/access/audit.h"
+#include "control/change/trial.h"
+#include "control/loop.h"
+#include "control/protocol.h"
+#include "control/reconcile.h"
+#include "control/state/archive.h"
+#include "control/status.h"
+#include "policy/snapshot.h"
+
+namespace portcullis::control {
+
+class Changes {
+ public:
+  /// Takes what became of a change, on the control thread.
+  using Done = std::function<void(Answer)>;
+
+  /// REQUIRES: all that is pointed to outlives it, and so does it the lane's jobs. Without an
+  /// archive nothing outlives the process.
+  Changes(Lane& lane, Reconcile& reconcile, const Daemon& daemon, Archive* archive, Audit audit);
+
+  void commit(std::vector<policy::Manifest> manifests, Intent intent, Done done);
+  /// As a commit, but nothing is enforced.
+  void plan(std::vector<policy::Manifest> manifests, Done done);
+  /// Enforces an earlier revision's content as a new revision; absent: the one ahead of this, and
+  /// in a trial the one ahead of the trial. Ends a trial.
+  void rollback(std::optional<std::uint64_t> number, Intent intent, Done done);
+  /// Ends the trial of the running revision, which stays. Absent: whichever is on trial.
+  void confirm(std::optional<std::uint64_t> number, const std::string& who, Done done);
+  /// Looks after a trial: undoes it when its time is over or a guard trips. To be called each
+  /// second or so.
+  void tick(Trial::Clock::time_point now);
+
+  [[nodiscard]] const Trial& trial() const { return trial_; }
+  [[nodiscard]] const std::optional<Undone>& last_undone() const { return last_undone_; }
+
+  /// `done`, but what came of it goes to the audit log ahead.
+  [[nodiscard]] Done audited(std::string who, std::string what, std::string comment, Done done);
+
+ private:
+  struct Change;
+
+  /// `compile` runs on the lane.
+  void start(const std::shared_ptr<Change>& change, std::function<Prepared()> compile);
+  void bring_back(const Revision& revision, Intent intent, Done done);
+  /// Keeps what was compiled, on the lane.
+  void keep(const std::shared_ptr<Change>& change);
+  Result<void> write(Change& change);
+  /// Publishes it; then ends the flows that it denies, on the lane, and answers.
+  void enforce(const std::shared_ptr<Change>& change);
+  void end_denied(const std::shared_ptr<Change>& change, std::uint64_t epoch);
+  void undo_trial(std::string reason);
+  /// Errors: a trial is under way that this change is no part of.
+  [[nodiscard]] tl::expected<void, RpcError> may_change(const Intent& intent) const;
+  /// Errors: the revision is not on trial, or no longer.
+  [[nodiscard]] tl::expected<void, RpcError> may_confirm(std::optional<std::uint64_t> number) const;
+  /// Says that a change did not happen, to the log, to `status` and to who asked.
+  void refuse_change(const Change& change, const RpcError& error);
+  void take_back();
+  void record(AuditEntry entry, const Answer& answer);
+
+  Lane& lane_;
+  Reconcile& reconcile_;
+  const Daemon& daemon_;
+  Archive* archive_;
+  Audit audit_;
+  Trial trial_;
+  std::optional<Undone> last_undone_;
+};
+
+}  // namespace portcullis::control
