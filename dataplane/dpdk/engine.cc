@@ -16,6 +16,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "config/non_ip_words.h"
 #include "dataplane/dpdk/port.h"
 #include "dataplane/dpdk/spread/crews.h"
 #include "dataplane/dpdk/spread/exchange.h"
@@ -67,6 +68,7 @@ PipelineOptions pipeline_options(const config::Config& config, std::size_t worke
   const std::size_t share = std::max<std::size_t>(config.eal.mbufs / 8 / workers, 1);
   PipelineOptions options{.conntrack = conntrack_options(config),
                           .tunnels = config.tunnels,
+                          .non_ip = config.non_ip,
                           .ports = config.ports.size(),
                           .fragments_held_max = std::min(share, limits::kFragmentsHeldMax)};
   for (const config::Port& port : config.ports) {
@@ -161,6 +163,16 @@ std::vector<RuleHits> sum_hits(const std::vector<std::span<std::uint64_t>>& of_w
   return hits;
 }
 
+/// Frames in which others hide are a way around all policies, which somebody may have chosen.
+void warn_of_carriers(const config::NonIp& non_ip) {
+  for (const config::NumberRange& types : non_ip.allow) {
+    if (config::carries_packets(types)) {
+      log::warn("non_ip.allow: {} carries packets of others, which no policy judges",
+                config::non_ip_name(types));
+    }
+  }
+}
+
 }  // namespace
 
 struct Engine::State {
@@ -248,6 +260,7 @@ Result<std::unique_ptr<Engine>> Engine::start(const config::Config& config,
   std::unique_ptr<Engine> engine(new Engine(std::make_unique<State>()));
   State& state = *engine->state_;
   state.worker_cpus = worker_cpus;
+  warn_of_carriers(config.non_ip);
   PORTCULLIS_TRY_VOID(state.open_ports(config));
   state.slot.emplace(worker_cpus.size());
   state.slot->publish(std::move(first));
