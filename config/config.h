@@ -45,6 +45,7 @@ struct Port {
 struct Mode {
   enum class Kind : std::uint8_t { wire, node, mirror } kind = Kind::wire;
   std::vector<std::pair<std::string, std::string>> pairs;  // wire: names of ports, both ways.
+  bool carry_link = true;               // wire: a port without a link takes its partner's down.
   std::vector<IpAddress> gateways;      // node: next hops on the uplink, at most one a family.
   std::vector<Prefix> uplink_networks;  // node: on-link prefixes of the uplink.
 

@@ -76,9 +76,10 @@ constexpr std::array<Key<Port>, 5> kPortKeys{{
     {"mtu", [](Port& s, const Value& v) { v.read(s.mtu, 1280, 9600); }},
 }};
 
-constexpr std::array<Key<Mode>, 4> kModeKeys{{
+constexpr std::array<Key<Mode>, 5> kModeKeys{{
     {"kind", [](Mode& s, const Value& v) { v.read(s.kind, kModes); }},
     {"pairs", [](Mode& s, const Value& v) { v.read(s.pairs); }},
+    {"carry_link", [](Mode& s, const Value& v) { v.read(s.carry_link); }},
     {"gateways", [](Mode& s, const Value& v) { v.read(s.gateways); }},
     {"uplink_networks", [](Mode& s, const Value& v) { v.read(s.uplink_networks); }},
 }};

@@ -166,6 +166,9 @@ void refuse_pairs(const Mode& mode, Found& found) {
   if (!mode.pairs.empty()) {
     found.push_back({"mode.pairs", "has a meaning only where mode.kind is \"wire\""});
   }
+  if (mode.carry_link != Mode{}.carry_link) {
+    found.push_back({"mode.carry_link", "has a meaning only where mode.kind is \"wire\""});
+  }
 }
 
 void refuse_routes(const Mode& mode, Found& found) {

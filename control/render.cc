@@ -120,12 +120,20 @@ std::string rule_name(const json& rule) {
                      text(rule, "line"));
 }
 
+/// "up"; "down, as NAME is"; "up, though NAME is down" where its device cannot follow.
+std::string link_text(const json& port) {
+  const std::string leader = text(port, "down_as");
+  const std::string lost = text(port, "cannot_follow");
+  return text(port, "link") + (leader.empty() ? "" : fmt::format(", as {} is", leader)) +
+         (lost.empty() ? "" : fmt::format(", though {} is down", lost));
+}
+
 std::string ports_table(const json& ports) {
   std::vector<Row> rows{
       {"PORT", "LINK", "SPREAD", "RX PACKETS", "RX BYTES", "RX MISSED", "TX PACKETS", "TX BYTES"}};
   for (const json& port : ports) {
     rows.push_back({text(port, "name"),
-                    text(port, "link"),
+                    link_text(port),
                     text(port, "spread"),
                     text(port, "rx_packets"),
                     text(port, "rx_bytes"),

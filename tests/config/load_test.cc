@@ -102,6 +102,12 @@ log_level = "debug"
   EXPECT_EQ(config.observe.log_level, "debug");
 }
 
+TEST(Parse, ReadsWhetherLinksAreCarriedOver) {
+  const Loaded loaded = parse(std::string(kPorts) + "carry_link = false\n", "x.toml");
+  ASSERT_TRUE(loaded.ok()) << all(loaded);
+  EXPECT_FALSE(loaded.config.mode.carry_link);
+}
+
 TEST(Parse, ReadsWhatPassesBesideIp) {
   const Loaded loaded = parse(std::string(kPorts) +
                                   "[non_ip]\n"

@@ -259,6 +259,16 @@ TEST(Validate, BoundsNamesAndPaths) {
   expect_said(config, "ports", "there is no port");
 }
 
+TEST(Validate, LeavesLinksToTheModeThatCarriesThem) {
+  Config config = good_wire();
+  config.mode.carry_link = false;
+  EXPECT_EQ(said(config), "");
+  for (Config other : {good_node(), good_mirror()}) {
+    other.mode.carry_link = false;
+    expect_said(other, "mode.carry_link", "only where mode.kind is \"wire\"");
+  }
+}
+
 TEST(Validate, LeavesOtherProtocolsToTheModesThatPassThem) {
   Config config = good_node();
   config.non_ip.allow = {};
