@@ -96,6 +96,7 @@ std::optional<Cluster> open_cluster(const ClusterSource& source) {
                                                     : classifier::DefaultMode::kubernetes};
   std::vector<policy::NamedStaticRule> static_rules;
   config::Tunnels tunnels;
+  config::NonIp non_ip;
   if (!source.config.empty()) {
     const auto config = config::load(source.config);
     if (!config) {
@@ -105,6 +106,7 @@ std::optional<Cluster> open_cluster(const ClusterSource& source) {
     lowering = control::lowering_of(*config);
     static_rules = control::static_rules_of(*config);
     tunnels = config->tunnels;
+    non_ip = config->non_ip;
   }
   Reading reading = read_cluster(source.manifests, lowering);
   print_diagnostics(reading.loaded.diagnostics);
@@ -120,7 +122,8 @@ std::optional<Cluster> open_cluster(const ClusterSource& source) {
   return Cluster{std::move(reading.loaded.snapshot),
                  *std::move(reading.lowered),
                  *std::move(table),
-                 std::move(tunnels)};
+                 std::move(tunnels),
+                 std::move(non_ip)};
 }
 
 void print_diagnostics(const std::vector<Diagnostic>& diagnostics) {

@@ -22,7 +22,8 @@ namespace portcullis::apps {
 struct ClusterSource {
   std::vector<std::string> manifests;
   std::string default_mode = "kubernetes";
-  std::string config;  // A daemon's, for its static rules, tunnels, default mode, pod CIDRs.
+  /// A daemon's, for its static rules, tunnels, other protocols, default mode, pod CIDRs.
+  std::string config;
 };
 
 /// Adds --manifests, which it returns, --default and --config. Owner: `source` must outlive the
@@ -33,7 +34,8 @@ struct Cluster {
   policy::Snapshot snapshot;
   policy::Lowered lowered;
   std::unique_ptr<const classifier::Table> table;
-  config::Tunnels tunnels;  // Of ClusterSource::config.
+  config::Tunnels tunnels;  // Of ClusterSource::config; so is the next.
+  config::NonIp non_ip;
 
   [[nodiscard]] observe::Enforced enforced() const {
     return {*table, lowered.rules, lowered.provenance, lowered.endpoints};

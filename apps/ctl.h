@@ -27,7 +27,7 @@ void add_table_verb(CLI::App& program, int& exit_code);
 /// commit, status, history, rollback: ask the daemon.
 void add_daemon_verbs(CLI::App& program, int& exit_code);
 
-/// conntrack list, stats, flush: the daemon's flows.
+/// conntrack list, top, stats, flush: the daemon's flows.
 void add_conntrack_verb(CLI::App& program, int& exit_code);
 
 /// Options of every verb that asks the daemon.

@@ -34,6 +34,7 @@ int replay(const ReplayVerb& options) {
                                                      cluster->lowered.rules.static_rules.size()};
   dataplane::ReplayOptions files = options.files;
   files.tunnels = cluster->tunnels;
+  files.non_ip = cluster->non_ip;
   const auto result = dataplane::replay(generation, files);
   if (!result) {
     fmt::print(stderr, "portcullis: {}\n", to_string(result.error()));

@@ -41,6 +41,7 @@ namespace {
 using namespace portcullis;
 
 constexpr int kExitTrouble = 2;
+constexpr std::chrono::milliseconds kLinkPeriod{500};
 
 /// The dataplane as reconcile sees it; the first table starts it.
 class DataplanePublisher : public control::Publisher {
@@ -56,6 +57,7 @@ class DataplanePublisher : public control::Publisher {
     const std::uint64_t epoch = dataplane_->publish(std::move(table), rule_ids);
     return control::Publication{.epoch = epoch, .retired = dataplane_->retired_hits()};
   }
+  void check_links() { dataplane_->check_links(); }
   [[nodiscard]] std::vector<dataplane::RuleHits> rule_hits() const override {
     return dataplane_ ? dataplane_->rule_hits() : std::vector<dataplane::RuleHits>{};
   }
@@ -208,6 +210,7 @@ Result<void> serve(const config::Config& config, const sigset_t& signals) {
                  watch_signals(*loop, signals, [&] { reload(config, *changes); }));
   PORTCULLIS_TRY_VOID(loop->every(std::chrono::seconds(1),
                                   [&changes] { changes->tick(control::Trial::Clock::now()); }));
+  PORTCULLIS_TRY_VOID(loop->every(kLinkPeriod, [&publisher] { publisher.check_links(); }));
   if (const auto period = apps::watchdog_period(); period.count() > 0) {
     PORTCULLIS_TRY_VOID(loop->every(period, [] { apps::tell_service_manager("WATCHDOG=1"); }));
   }

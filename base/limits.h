@@ -27,6 +27,8 @@ inline constexpr unsigned kIpv6ExtensionsMax = 8;
 inline constexpr unsigned kVlanTagsMax = 2;
 /// Blocks of addresses between which tunnels are looked into.
 inline constexpr std::size_t kTunnelEndpointsMax = 64;
+/// Protocols beside IP that may pass.
+inline constexpr std::size_t kNonIpMax = 64;
 /// Datagrams in fragments that a worker follows; stretches of one with gaps between them; and later
 /// fragments that wait for their first one.
 inline constexpr std::size_t kDatagramsMax = 1024;

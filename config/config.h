@@ -45,6 +45,7 @@ struct Port {
 struct Mode {
   enum class Kind : std::uint8_t { wire, node, mirror } kind = Kind::wire;
   std::vector<std::pair<std::string, std::string>> pairs;  // wire: names of ports, both ways.
+  bool carry_link = true;               // wire: a port without a link takes its partner's down.
   std::vector<IpAddress> gateways;      // node: next hops on the uplink, at most one a family.
   std::vector<Prefix> uplink_networks;  // node: on-link prefixes of the uplink.
 
@@ -94,6 +95,19 @@ struct Tunnels {
   friend bool operator==(const Tunnels&, const Tunnels&) = default;
 };
 
+/// First and last of the numbers meant.
+using NumberRange = std::pair<std::uint16_t, std::uint16_t>;
+
+/// Stands for spanning tree (802.3 with LLC) where EtherTypes are listed; it is none itself.
+inline constexpr std::uint16_t kNonIpStp = 0x0042;
+
+/// [non_ip]: frames that are not IP.
+struct NonIp {
+  std::vector<NumberRange> allow{{0x0806, 0x0806}};  // EtherTypes; the default is ARP.
+
+  friend bool operator==(const NonIp&, const NonIp&) = default;
+};
+
 /// [control]: the Unix socket.
 struct Control {
   std::string socket = "/run/portcullis/control.sock";
@@ -125,8 +139,6 @@ struct Limits {
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 
-/// First and last of the numbers meant.
-using NumberRange = std::pair<std::uint16_t, std::uint16_t>;
 /// Value and mask: (flags & mask) == value.
 using MaskedFlags = std::pair<std::uint8_t, std::uint8_t>;
 
@@ -156,6 +168,7 @@ struct Config {
   std::vector<StaticRule> static_rules;
   Conntrack conntrack;
   Tunnels tunnels;
+  NonIp non_ip;
   Control control;
   Observe observe;
   Limits limits;

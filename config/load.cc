@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "config/nesting.h"
+#include "config/non_ip_words.h"
 #include "config/rule_words.h"
 #include "config/suggest.h"
 #include "config/toml_value.h"
@@ -75,9 +76,10 @@ constexpr std::array<Key<Port>, 5> kPortKeys{{
     {"mtu", [](Port& s, const Value& v) { v.read(s.mtu, 1280, 9600); }},
 }};
 
-constexpr std::array<Key<Mode>, 4> kModeKeys{{
+constexpr std::array<Key<Mode>, 5> kModeKeys{{
     {"kind", [](Mode& s, const Value& v) { v.read(s.kind, kModes); }},
     {"pairs", [](Mode& s, const Value& v) { v.read(s.pairs); }},
+    {"carry_link", [](Mode& s, const Value& v) { v.read(s.carry_link); }},
     {"gateways", [](Mode& s, const Value& v) { v.read(s.gateways); }},
     {"uplink_networks", [](Mode& s, const Value& v) { v.read(s.uplink_networks); }},
 }};
@@ -140,6 +142,10 @@ constexpr std::array<Key<Tunnels>, 4> kTunnelsKeys{{
     {"endpoints", [](Tunnels& s, const Value& v) { v.read(s.endpoints); }},
 }};
 
+constexpr std::array<Key<NonIp>, 1> kNonIpKeys{{
+    {"allow", [](NonIp& s, const Value& v) { v.read(s.allow, parse_non_ip); }},
+}};
+
 constexpr std::array<Key<Control>, 9> kControlKeys{{
     {"socket", [](Control& s, const Value& v) { v.read(s.socket); }},
     {"clients_max", [](Control& s, const Value& v) { v.read(s.clients_max, 1, 1024); }},
@@ -177,6 +183,7 @@ void for_each_section(Config& config, Visit visit) {
   visit("policy", std::span(kPolicyKeys), config.policy);
   visit("conntrack", std::span(kConntrackKeys), config.conntrack);
   visit("tunnels", std::span(kTunnelsKeys), config.tunnels);
+  visit("non_ip", std::span(kNonIpKeys), config.non_ip);
   visit("control", std::span(kControlKeys), config.control);
   visit("observe", std::span(kObserveKeys), config.observe);
   visit("limits", std::span(kLimitsKeys), config.limits);

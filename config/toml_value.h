@@ -114,6 +114,12 @@ class Value {
     }
   }
 
+  /// The same, of an array's items.
+  template <typename Word>
+  void read(Word& out, Result<Word> (*parse)(std::string_view)) const {
+    read_word(out, parse);
+  }
+
   void read(std::pair<std::string, std::string>& out) const;
 
   /// An array, each item read with `arguments`.

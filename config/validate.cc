@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
+#include <span>
 #include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/limits.h"
+#include "config/non_ip_words.h"
 
 namespace portcullis::config {
 namespace {
@@ -164,6 +166,9 @@ void refuse_pairs(const Mode& mode, Found& found) {
   if (!mode.pairs.empty()) {
     found.push_back({"mode.pairs", "has a meaning only where mode.kind is \"wire\""});
   }
+  if (mode.carry_link != Mode{}.carry_link) {
+    found.push_back({"mode.carry_link", "has a meaning only where mode.kind is \"wire\""});
+  }
 }
 
 void refuse_routes(const Mode& mode, Found& found) {
@@ -255,6 +260,33 @@ void check_node(const Config& config, Found& found) {
   }
   refuse_pairs(config.mode, found);
   check_gateways(config.mode, found);
+}
+
+void check_non_ip(const Config& config, Found& found) {
+  const std::vector<NumberRange>& allow = config.non_ip.allow;
+  if (config.mode.kind == Mode::Kind::node && config.non_ip != NonIp{}) {
+    found.push_back(
+        {"non_ip",
+         "has no meaning where mode.kind is \"node\": a router answers ARP and sends on "
+         "nothing but IP; remove the section"});
+    return;
+  }
+  if (allow.size() > limits::kNonIpMax) {
+    found.push_back(
+        {"non_ip.allow",
+         fmt::format(
+             "{} protocols are more than the {} there may be", allow.size(), limits::kNonIpMax)});
+  }
+  for (std::size_t i = 0; i < allow.size(); ++i) {
+    const auto before = std::span(allow).first(i);
+    const bool twice = std::any_of(before.begin(), before.end(), [&](const NumberRange& one) {
+      return one.first <= allow[i].second && allow[i].first <= one.second;
+    });
+    if (twice) {
+      found.push_back({fmt::format("non_ip.allow[{}]", i),
+                       fmt::format("{} is named twice", non_ip_name(allow[i]))});
+    }
+  }
 }
 
 bool has_kind(const Tunnels& tunnels, TunnelKind kind) {
@@ -384,6 +416,7 @@ std::vector<Contradiction> validate(const Config& config) {
       break;
   }
   check_tunnels(config, found);
+  check_non_ip(config, found);
   check_static_rules(config, found);
   const std::string& socket = config.control.socket;
   if (socket.empty() || socket.size() > kSocketPathMax) {

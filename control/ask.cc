@@ -177,6 +177,16 @@ Told ask_flow_list(const Target& target, const FlowWords& words, std::uint32_t l
   return ask_flows(target, "conntrack.list", std::move(params), render_flows);
 }
 
+Told ask_flow_top(const Target& target,
+                  const FlowWords& words,
+                  const std::string& by,
+                  std::uint32_t limit) {
+  json params = params_of(words);
+  params["by"] = by;
+  params["limit"] = limit;
+  return ask_flows(target, "conntrack.top", std::move(params), render_flow_top);
+}
+
 Told ask_flow_stats(const Target& target) {
   return ask(target, "conntrack.stats", json::object(), render_flow_stats);
 }

@@ -65,6 +65,11 @@ struct FlowWords {
   std::optional<std::uint16_t> port;
 };
 Told ask_flow_list(const Target& target, const FlowWords& words, std::uint32_t limit);
+/// `by`: a word of docs/protocol.md.
+Told ask_flow_top(const Target& target,
+                  const FlowWords& words,
+                  const std::string& by,
+                  std::uint32_t limit);
 Told ask_flow_stats(const Target& target);
 Told ask_flow_flush(const Target& target, const FlowWords& words, bool all);
 

@@ -27,7 +27,7 @@ using nlohmann::json;
 constexpr std::size_t kInlineBytesMax = std::size_t{64} << 10U;
 constexpr std::string_view kMethods =
     "hello, commit, confirm, plan, status, history, rollback, explain, conntrack.list, "
-    "conntrack.stats and conntrack.flush";
+    "conntrack.top, conntrack.stats and conntrack.flush";
 
 /// The port of `explain`: a number, or "-" for a flow that only rules without ports match.
 tl::expected<std::string, RpcError> port_text(const json& params) {
@@ -134,7 +134,7 @@ void Commands::dispatch(const Caller& caller, Request request, const Done& done)
   if (method == "rollback") {
     return rollback_request(caller, params, done);
   }
-  if (method == "conntrack.list" || method == "conntrack.stats" || method == "conntrack.flush") {
+  if (is_flow_method(method)) {
     return flows_request(caller, request, done);
   }
   done(refuse(RpcCode::method_not_found,
@@ -223,7 +223,7 @@ void Commands::flows_request(const Caller& caller, const Request& request, const
   }
   auto answers = std::make_shared<Result<std::vector<dataplane::FlowAnswer>>>();
   const auto ask = [this, answers, wanted = question->request] {
-    *answers = reconcile_.flows(wanted);
+    *answers = reconcile_.flows(wanted).map(summed_up);
   };
   // Nothing is published between these two: the epoch of now is that of the flows.
   lane_.run(ask, [this, answers, done, who = caller.text(), question = *std::move(question)] {

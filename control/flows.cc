@@ -29,6 +29,8 @@ constexpr std::size_t kLimitDefault = 1000;
 /// Flows in one answer at most: a bound on the answer, and on the time that putting it together
 /// takes from other clients.
 constexpr std::size_t kLimitMax = 10'000;
+constexpr std::size_t kTopDefault = 10;
+constexpr std::size_t kTopMax = 1000;
 constexpr std::uint64_t kSecondNs = 1'000'000'000;
 
 /// By FlowProtocol.
@@ -144,6 +146,35 @@ tl::expected<void, RpcError> read_state(const json& params, FlowFilter& filter) 
   return {};
 }
 
+tl::expected<void, RpcError> read_by(const json& params, FlowQuestion& question) {
+  const auto text = text_param(params, "by", "source");
+  if (!text) {
+    return tl::unexpected(text.error());
+  }
+  const auto word = top_word(*text);
+  if (!word) {
+    return wrong_params(fmt::format(
+        "by: {} is nothing that flows are counted by; write source, destination, pair, port or "
+        "namespace",
+        excerpt(*text)));
+  }
+  question.top = *word;
+  question.request.grouped_by = word->by;
+  return {};
+}
+
+/// Of flows or groups in the answer.
+tl::expected<void, RpcError> read_limit(const json& params, FlowQuestion& question) {
+  const bool top = question.request.action == FlowRequest::Action::top;
+  const auto limit = number_param(params, "limit", 1, top ? kTopMax : kLimitMax);
+  if (!limit) {
+    return tl::unexpected(limit.error());
+  }
+  question.limit = limit->value_or(top ? kTopDefault : kLimitDefault);
+  question.request.records_max = top ? 0 : question.limit;
+  return {};
+}
+
 /// To end every flow is too easily said by saying nothing.
 tl::expected<void, RpcError> read_all(const json& params, const FlowFilter& filter) {
   const auto found = params.find("all");
@@ -214,9 +245,19 @@ json flow_json(const FlowRecord& flow, std::uint32_t cpu, RuleNames& names) {
 json list_json(const FlowQuestion& question,
                std::span<const FlowAnswer> answers,
                const Reconcile& reconcile) {
-  return {{"flows", flows_json(answers, question.request.records_max, reconcile)},
+  return {{"flows", flows_json(answers, question.limit, reconcile)},
           {"matched", flows_matched(answers)},
           {"warnings", question.warnings}};
+}
+
+json groups_json(const FlowQuestion& question,
+                 std::span<const FlowAnswer> answers,
+                 const Reconcile& reconcile) {
+  const policy::Snapshot& snapshot = *reconcile.history().back().snapshot;
+  json body = top_json(answers, question.top, question.limit, snapshot);
+  body["matched"] = flows_matched(answers);
+  body["warnings"] = question.warnings;
+  return body;
 }
 
 json counts_json(const FlowCounts& counts) {
@@ -276,6 +317,12 @@ json stats_json(std::span<const FlowAnswer> answers,
 
 }  // namespace
 
+bool is_flow_method(std::string_view method) {
+  constexpr std::array<std::string_view, 4> kMethods{
+      "conntrack.list", "conntrack.top", "conntrack.stats", "conntrack.flush"};
+  return std::ranges::find(kMethods, method) != kMethods.end();
+}
+
 tl::expected<FlowQuestion, RpcError> flow_question(std::string_view method,
                                                    const json& params,
                                                    const policy::Locator& locator) {
@@ -289,6 +336,9 @@ tl::expected<FlowQuestion, RpcError> flow_question(std::string_view method,
   } else if (method == "conntrack.flush") {
     request.action = Action::flush;
     read = only(params, {"from", "to", "address", "protocol", "port", "state", "all"});
+  } else if (method == "conntrack.top") {
+    request.action = Action::top;
+    read = only(params, {"from", "to", "address", "protocol", "port", "state", "limit", "by"});
   } else {
     read = only(params, {"from", "to", "address", "protocol", "port", "state", "limit"});
   }
@@ -298,15 +348,14 @@ tl::expected<FlowQuestion, RpcError> flow_question(std::string_view method,
   if (read && request.action == Action::flush) {
     read = read_all(params, request.filter);
   }
+  if (read && request.action == Action::top) {
+    read = read_by(params, question);
+  }
+  if (read && (request.action == Action::list || request.action == Action::top)) {
+    read = read_limit(params, question);
+  }
   if (!read) {
     return tl::unexpected(std::move(read).error());
-  }
-  if (request.action == Action::list) {
-    const auto limit = number_param(params, "limit", 1, kLimitMax);
-    if (!limit) {
-      return tl::unexpected(limit.error());
-    }
-    request.records_max = limit->value_or(kLimitDefault);
   }
   return question;
 }
@@ -320,6 +369,8 @@ json flow_result(const FlowQuestion& question,
       return stats_json(answers, daemon, reconcile);
     case FlowRequest::Action::flush:
       return {{"ended", flows_matched(answers)}, {"warnings", question.warnings}};
+    case FlowRequest::Action::top:
+      return groups_json(question, answers, reconcile);
     default:
       return list_json(question, answers, reconcile);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The methods conntrack.list, conntrack.stats and conntrack.flush: parameters to a question for the
+// The methods conntrack.list, top, stats and flush: parameters to a question for the
 // workers, and their answers to a result. docs/protocol.md lists the fields.
 // Thread: the control thread.
 #pragma once
@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "control/conntrack/top.h"
 #include "control/protocol.h"
 #include "control/reconcile.h"
 #include "control/status.h"
@@ -23,14 +24,19 @@ namespace portcullis::control {
 struct FlowQuestion {
   dataplane::FlowRequest request;
   std::vector<std::string> warnings;
+  std::size_t limit = 0;  // Of flows or groups in the answer.
+  TopWord top;
 };
 
-/// `method` is one of the three. Errors: each names the parameter it is about.
+bool is_flow_method(std::string_view method);
+
+/// `method` is one of the four. Errors: each names the parameter it is about.
 tl::expected<FlowQuestion, RpcError> flow_question(std::string_view method,
                                                    const nlohmann::json& params,
                                                    const policy::Locator& locator);
 
-/// The result of the method that was asked. REQUIRES: answers[i] is of worker i.
+/// The result of the method that was asked. REQUIRES: answers[i] is of worker i; they are
+/// summed up where groups were asked for.
 nlohmann::json flow_result(const FlowQuestion& question,
                            std::span<const dataplane::FlowAnswer> answers,
                            const Daemon& daemon,

@@ -120,12 +120,20 @@ std::string rule_name(const json& rule) {
                      text(rule, "line"));
 }
 
+/// "up"; "down, as NAME is"; "up, though NAME is down" where its device cannot follow.
+std::string link_text(const json& port) {
+  const std::string leader = text(port, "down_as");
+  const std::string lost = text(port, "cannot_follow");
+  return text(port, "link") + (leader.empty() ? "" : fmt::format(", as {} is", leader)) +
+         (lost.empty() ? "" : fmt::format(", though {} is down", lost));
+}
+
 std::string ports_table(const json& ports) {
   std::vector<Row> rows{
       {"PORT", "LINK", "SPREAD", "RX PACKETS", "RX BYTES", "RX MISSED", "TX PACKETS", "TX BYTES"}};
   for (const json& port : ports) {
     rows.push_back({text(port, "name"),
-                    text(port, "link"),
+                    link_text(port),
                     text(port, "spread"),
                     text(port, "rx_packets"),
                     text(port, "rx_bytes"),
@@ -247,6 +255,47 @@ std::string flow_table(const json& flows) {
                     verdict_text(flow, "ingress")});
   }
   return table(rows);
+}
+
+Row top_header(const json& group) {
+  Row header{"FLOWS", "SHARE"};
+  for (const auto& [member, title] : {std::pair("namespace", "NAMESPACE"),
+                                      std::pair("source", "SOURCE"),
+                                      std::pair("destination", "DESTINATION"),
+                                      std::pair("protocol", "TO PORT")}) {
+    if (group.contains(member)) {
+      header.emplace_back(title);
+    }
+  }
+  return header;
+}
+
+/// "shop/web (10.0.0.1)", or the address of what is no pod's.
+std::string owner_text(const json& group, const char* address, const char* pod) {
+  const std::string name = text(group, pod);
+  return name.empty() ? text(group, address) : fmt::format("{} ({})", name, text(group, address));
+}
+
+Row top_row(const json& group, double matched) {
+  const std::string flows = text(group, "flows");
+  const std::string least = text(group, "at_least");
+  Row row{flows == least ? flows : fmt::format("{} to {}", least, flows),
+          fmt::format("{:.1f}%", matched > 0 ? 100 * number(group, "flows") / matched : 0)};
+  if (group.contains("namespace")) {
+    const std::string name = text(group, "namespace");
+    row.push_back(name.empty() ? "(no pod's)" : name);
+  }
+  if (group.contains("source")) {
+    row.push_back(owner_text(group, "source", "source_pod"));
+  }
+  if (group.contains("destination")) {
+    row.push_back(owner_text(group, "destination", "destination_pod"));
+  }
+  if (group.contains("protocol")) {
+    const std::string port = text(group, "destination_port");
+    row.push_back(text(group, "protocol") + (port.empty() ? "" : " " + port));
+  }
+  return row;
 }
 
 Row stats_row(const std::string& name, const json& stats) {
@@ -420,6 +469,26 @@ std::string render_flows(const json& result) {
   if (matched != std::to_string(flows.size())) {
     out += fmt::format(
         "{} of {} flows shown; raise --limit, or ask for fewer\n", flows.size(), matched);
+  }
+  return out;
+}
+
+std::string render_flow_top(const json& result) {
+  const json& groups = part(result, "groups");
+  if (groups.empty()) {
+    return "no flow matches\n";
+  }
+  const double matched = number(result, "matched");
+  std::vector<Row> rows{top_header(groups.front())};
+  for (const json& group : groups) {
+    rows.push_back(top_row(group, matched));
+  }
+  std::string out = table(rows) + fmt::format("of {} flows\n", text(result, "matched"));
+  if (const std::string missed = text(result, "missed_max"); missed != "0") {
+    out += fmt::format(
+        "there were too many groups to count them all; one that is not shown has {} flows at "
+        "most\n",
+        missed);
   }
   return out;
 }

@@ -18,6 +18,7 @@ std::string render_plan(const nlohmann::json& result);
 std::string render_status(const nlohmann::json& result);
 std::string render_history(const nlohmann::json& result);
 std::string render_flows(const nlohmann::json& result);
+std::string render_flow_top(const nlohmann::json& result);
 std::string render_flow_stats(const nlohmann::json& result);
 std::string render_flush(const nlohmann::json& result);
 /// The message, and a line for every diagnostic, as the compiler of a language would print it.

@@ -52,14 +52,18 @@ std::string_view name_of(dataplane::PortStatus::Spread spread) {
 }
 
 json port_json(const dataplane::PortStatus& port) {
-  return {{"name", port.name},
-          {"link", port.link_up ? "up" : "down"},
-          {"spread", name_of(port.spread)},
-          {"rx_packets", port.rx_packets},
-          {"rx_bytes", port.rx_bytes},
-          {"rx_missed", port.rx_missed},
-          {"tx_packets", port.tx_packets},
-          {"tx_bytes", port.tx_bytes}};
+  json body = {{"name", port.name},
+               {"link", port.link_up ? "up" : "down"},
+               {"spread", name_of(port.spread)},
+               {"rx_packets", port.rx_packets},
+               {"rx_bytes", port.rx_bytes},
+               {"rx_missed", port.rx_missed},
+               {"tx_packets", port.tx_packets},
+               {"tx_bytes", port.tx_bytes}};
+  if (!port.partner_down.empty()) {
+    body[port.taken_down ? "down_as" : "cannot_follow"] = port.partner_down;
+  }
+  return body;
 }
 
 /// Counts by the names of the reasons, those without any left out.

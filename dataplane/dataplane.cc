@@ -47,6 +47,10 @@ std::uint64_t Dataplane::publish(std::shared_ptr<const classifier::Table> table,
   return state_->epoch;
 }
 
+void Dataplane::check_links() {
+  state_->engine->check_links(monotonic_ns());
+}
+
 DataplaneStatus Dataplane::status() const {
   return state_->engine->status();
 }

@@ -20,6 +20,10 @@ namespace portcullis::dataplane {
 struct PortStatus {
   std::string name;
   bool link_up = false;
+  /// Mode wire: the other port of its pair, where that has no link and this one's is to follow; and
+  /// whether it does.
+  std::string partner_down;
+  bool taken_down = false;
   /// Who divides its packets among the workers that share it.
   enum class Spread : std::uint8_t {
     none,      // It belongs to one worker.
@@ -75,6 +79,9 @@ class Dataplane {
 
   /// Swaps the table. On return every worker runs it and lets the old one go. Returns the epoch.
   std::uint64_t publish(std::shared_ptr<const classifier::Table> table, std::size_t rule_ids);
+
+  /// Carries the links of a wire's ports over to their partners. To be called some times a second.
+  void check_links();
 
   [[nodiscard]] DataplaneStatus status() const;
   /// Of the running table, summed over workers; rule ids without hits are left out.

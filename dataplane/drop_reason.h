@@ -14,7 +14,7 @@ enum class DropReason : std::uint8_t {
   policy_deny,             // A rule denies it.
   invalid_header,          // Truncated or malformed Ethernet, VLAN, IP or transport header.
   invalid_ipv6_extension,  // Extension chain too long, malformed or unknown.
-  unsupported_l3,          // EtherType that is neither IP nor handled by the mode.
+  unsupported_l3,          // Not IP, and neither allowed by [non_ip] nor the mode's business.
   first_fragment_missing,  // A later fragment whose first one did not come in time.
   invalid_source,          // Source address a port may not use, multicast, loopback, LAND.
   not_a_new_flow,          // TCP without SYN, ICMP error without flow, ... of no known flow.

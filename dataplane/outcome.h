@@ -20,7 +20,7 @@ struct Outcome {
   enum class Action : std::uint8_t {
     forward,  // Allowed: the forwarder picks the port.
     drop,
-    link,  // ARP, neighbour discovery and the like: the forwarder's business by its mode.
+    link,  // ARP, neighbour discovery, what [non_ip] allows: the forwarder's business by its mode.
     hold,  // Not known yet: the caller keeps it at held_slot until it is released.
   };
   Action action = Action::drop;

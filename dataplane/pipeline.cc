@@ -17,6 +17,7 @@
 #include "dataplane/keyed_hash.h"
 #include "dataplane/packet/fragment.h"
 #include "dataplane/packet/headers.h"
+#include "dataplane/packet/non_ip.h"
 #include "dataplane/packet/parse.h"
 #include "dataplane/packet/tunnel.h"
 #include "dataplane/source_guard.h"
@@ -120,6 +121,7 @@ struct Pipeline::State {
         fragments(random_seed(), options.fragments_held_max),
         guard(options.sources),
         tunnels(options.tunnels),
+        non_ip(options.non_ip),
         loose(options.conntrack.tcp_loose.value_or(false)),
         revalidates(options.conntrack.established == config::Conntrack::Established::revalidate),
         follows_tcp(options.conntrack.tcp_window != config::TcpWindow::off) {
@@ -166,6 +168,7 @@ struct Pipeline::State {
   Fragments fragments;
   const SourceGuard guard;
   const Tunnels tunnels;
+  const NonIp non_ip;
   Questions<Key4> questions4;
   Questions<Key6> questions6;
   const bool loose;
@@ -255,7 +258,9 @@ void Pipeline::State::read(const Frame& frame, Step& step) {
   step.frame = &frame;
   // In place: a copy of what was just written in pieces would wait for all of them.
   ::new (&step.packet) Packet(parse(bytes, frame.wire_length));
-  if (step.packet.kind != Kind::drop && !guard.allows(frame.port, step.packet, bytes)) {
+  if (step.packet.kind == Kind::drop) [[unlikely]] {
+    non_ip.admit(bytes, step.packet);
+  } else if (!guard.allows(frame.port, step.packet, bytes)) {
     step.packet.kind = Kind::drop;
     step.packet.reason = DropReason::invalid_source;
   }
@@ -372,7 +377,11 @@ void Pipeline::State::settle(const Burst& burst, Step& step, Outcome& outcome) {
     outcome = dropped(packet, packet.reason);
     return;
   }
-  if (packet.kind == Kind::link) {
+  if (non_ip.refuses_arp(packet)) {
+    outcome = dropped(packet, DropReason::unsupported_l3);
+    return;
+  }
+  if (packet.kind == Kind::link || packet.kind == Kind::unread) {
     outcome = {
         .action = Outcome::Action::link, .reason = DropReason::none, .l3_offset = packet.l3_offset};
     return;

@@ -35,6 +35,7 @@ class FlowMailbox;
 struct PipelineOptions {
   config::Conntrack conntrack;
   config::Tunnels tunnels;
+  config::NonIp non_ip;
   std::size_t ports = 0;  // Frame::port is below this.
   /// Per port, the only source addresses it may use (a pod's); an empty list allows any. Shorter
   /// than `ports`: the rest allow any.

@@ -196,7 +196,10 @@ class Replayer {
            PcapWriter out,
            std::optional<PcapWriter> dropped)
       : generation_(generation),
-        pipeline_({.conntrack = options.conntrack, .tunnels = options.tunnels, .ports = 1}),
+        pipeline_({.conntrack = options.conntrack,
+                   .tunnels = options.tunnels,
+                   .non_ip = options.non_ip,
+                   .ports = 1}),
         hits_(generation.rule_ids),
         out_(std::move(out)),
         dropped_(std::move(dropped)),

@@ -25,6 +25,7 @@ struct ReplayOptions {
   std::string dropped;  // Frames dropped; empty: nowhere.
   config::Conntrack conntrack{.flows_max = 262'144};
   config::Tunnels tunnels;  // That are looked into.
+  config::NonIp non_ip;     // That pass beside IP.
 };
 
 /// The packets of a capture that share both addresses, the protocol, the destination port and what

@@ -27,6 +27,7 @@ constexpr std::array kNeeds{
     Need{.method = "history", .role = Role::observe},
     Need{.method = "explain", .role = Role::observe},
     Need{.method = "conntrack.list", .role = Role::observe},
+    Need{.method = "conntrack.top", .role = Role::observe},
     Need{.method = "conntrack.stats", .role = Role::observe},
     Need{.method = "plan", .role = Role::operate},
     Need{.method = "confirm", .role = Role::operate, .audited = true},

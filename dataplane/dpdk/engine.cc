@@ -16,6 +16,8 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "config/non_ip_words.h"
+#include "dataplane/dpdk/link/carrier.h"
 #include "dataplane/dpdk/port.h"
 #include "dataplane/dpdk/spread/crews.h"
 #include "dataplane/dpdk/spread/exchange.h"
@@ -67,6 +69,7 @@ PipelineOptions pipeline_options(const config::Config& config, std::size_t worke
   const std::size_t share = std::max<std::size_t>(config.eal.mbufs / 8 / workers, 1);
   PipelineOptions options{.conntrack = conntrack_options(config),
                           .tunnels = config.tunnels,
+                          .non_ip = config.non_ip,
                           .ports = config.ports.size(),
                           .fragments_held_max = std::min(share, limits::kFragmentsHeldMax)};
   for (const config::Port& port : config.ports) {
@@ -130,10 +133,8 @@ PortStatus::Spread spread_of(const Port& port) {
 
 PortStatus status_of(const Port& port) {
   PortStatus status{.name = port.options().name, .spread = spread_of(port)};
-  rte_eth_link link{};
   rte_eth_stats stats{};
-  status.link_up =
-      rte_eth_link_get_nowait(port.id(), &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+  status.link_up = link_is_up(port);
   if (rte_eth_stats_get(port.id(), &stats) == 0) {
     status.rx_packets = stats.ipackets;
     status.rx_bytes = stats.ibytes;
@@ -161,6 +162,16 @@ std::vector<RuleHits> sum_hits(const std::vector<std::span<std::uint64_t>>& of_w
   return hits;
 }
 
+/// Frames in which others hide are a way around all policies, which somebody may have chosen.
+void warn_of_carriers(const config::NonIp& non_ip) {
+  for (const config::NumberRange& types : non_ip.allow) {
+    if (config::carries_packets(types)) {
+      log::warn("non_ip.allow: {} carries packets of others, which no policy judges",
+                config::non_ip_name(types));
+    }
+  }
+}
+
 }  // namespace
 
 struct Engine::State {
@@ -168,6 +179,7 @@ struct Engine::State {
   // ports, and their buffers.
   std::unique_ptr<BufferPool> pool;
   std::vector<std::unique_ptr<Port>> ports;
+  std::optional<LinkCarrier> links;
   std::optional<TableSlot> slot;
   std::unique_ptr<Exchange> exchange;
   std::vector<std::uint32_t> worker_cpus;
@@ -237,9 +249,15 @@ void Engine::State::halt() {
     tsan_acquire(workers[i].get());
   }
   launched = 0;
+  links.reset();
   for (const std::unique_ptr<Port>& port : ports) {
     port->stop();
   }
+}
+
+std::uint64_t monotonic_ns() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::nanoseconds(now).count());
 }
 
 Result<std::unique_ptr<Engine>> Engine::start(const config::Config& config,
@@ -248,12 +266,14 @@ Result<std::unique_ptr<Engine>> Engine::start(const config::Config& config,
   std::unique_ptr<Engine> engine(new Engine(std::make_unique<State>()));
   State& state = *engine->state_;
   state.worker_cpus = worker_cpus;
+  warn_of_carriers(config.non_ip);
   PORTCULLIS_TRY_VOID(state.open_ports(config));
   state.slot.emplace(worker_cpus.size());
   state.slot->publish(std::move(first));
   PORTCULLIS_TRY_VOID(state.start_ports());
   state.make_workers(config);
   PORTCULLIS_TRY_VOID(state.launch());
+  state.links.emplace(config, state.ports, monotonic_ns());
   return engine;
 }
 
@@ -268,10 +288,15 @@ std::vector<RuleHits> Engine::publish(std::unique_ptr<const Generation> next) {
   return sum_hits({counted.begin(), counted.end()});
 }
 
+void Engine::check_links(std::uint64_t now_ns) {
+  state_->links->check(now_ns);
+}
+
 DataplaneStatus Engine::status() const {
   DataplaneStatus status{.epoch = state_->slot->running().epoch};
-  for (const std::unique_ptr<Port>& port : state_->ports) {
-    status.ports.push_back(status_of(*port));
+  for (std::size_t i = 0; i < state_->ports.size(); ++i) {
+    status.ports.push_back(status_of(*state_->ports[i]));
+    state_->links->tell(i, status.ports.back());
   }
   for (std::size_t i = 0; i < state_->workers.size(); ++i) {
     status.workers.push_back(status_of(*state_->workers[i], state_->worker_cpus[i]));

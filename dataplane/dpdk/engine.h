@@ -15,6 +15,9 @@
 
 namespace portcullis::dataplane {
 
+/// The control thread's clock.
+std::uint64_t monotonic_ns();
+
 class Engine {
  public:
   /// Opens the ports, publishes `first`, and only then lets packets in: fail closed.
@@ -29,6 +32,8 @@ class Engine {
 
   /// As TableSlot::publish; returns the last generation's hits as rule_hits() would.
   std::vector<RuleHits> publish(std::unique_ptr<const Generation> next);
+  /// As Dataplane::check_links. Time: monotonic_ns(), or later.
+  void check_links(std::uint64_t now_ns);
   [[nodiscard]] DataplaneStatus status() const;
   [[nodiscard]] std::vector<RuleHits> rule_hits() const;
   /// As Dataplane::flows.

@@ -35,7 +35,7 @@ concept Forwarder = requires(F forwarder,
   // An allowed packet.
   { forwarder.forward(parcel, now_ns, out) }
   noexcept;
-  // ARP, neighbour discovery, group membership.
+  // ARP, neighbour discovery, group membership, and what [non_ip] lets pass.
   { forwarder.link(parcel, now_ns, out) }
   noexcept;
   { F::kOverhears } -> std::convertible_to<bool>;

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "classifier/lookup.h"
+#include "dataplane/keyed_hash.h"
 
 namespace portcullis::dataplane {
 namespace {
@@ -101,6 +102,9 @@ std::uint64_t sum(const FlowCounts& counts) noexcept {
 
 FlowQuery::FlowQuery(FlowRequest request) : request_(std::move(request)) {
   answer_.records.resize(request_.records_max);
+  if (request_.action == FlowRequest::Action::top) {
+    groups_.emplace(request_.grouped_by, kGroupsMax, random_seed());
+  }
 }
 
 bool FlowQuery::step(Conntrack& conntrack, std::uint64_t now_ns) noexcept {
@@ -109,7 +113,8 @@ bool FlowQuery::step(Conntrack& conntrack, std::uint64_t now_ns) noexcept {
   }
   std::array<std::uint32_t, kStepMax> chosen;
   std::size_t count = 0;
-  const std::size_t end = std::min(cursor_ + kStepMax, conntrack.capacity());
+  const std::size_t step = groups_ ? kGroupingStepMax : kStepMax;
+  const std::size_t end = std::min(cursor_ + step, conntrack.capacity());
   for (; cursor_ < end; ++cursor_) {
     const auto index = static_cast<std::uint32_t>(cursor_);
     const FlowEntry& flow = conntrack.entry(index);
@@ -158,6 +163,9 @@ std::size_t FlowQuery::keep_denied(Conntrack& conntrack,
 void FlowQuery::note(const FlowEntry& flow, std::uint64_t now_ns) noexcept {
   const auto protocol = static_cast<std::size_t>(flow_protocol(flow.tuple.protocol));
   ++answer_.counts[protocol][static_cast<std::size_t>(flow.state)];
+  if (groups_) {
+    groups_->count(flow.tuple);
+  }
   if (recorded_ < answer_.records.size()) {
     answer_.records[recorded_++] = {.tuple = flow.tuple,
                                     .state = flow.state,
@@ -169,6 +177,10 @@ void FlowQuery::note(const FlowEntry& flow, std::uint64_t now_ns) noexcept {
 
 FlowAnswer FlowQuery::take() {
   answer_.records.resize(recorded_);
+  if (groups_) {
+    answer_.groups = groups_->groups();
+    answer_.missed_max = groups_->missed_max();
+  }
   return std::move(answer_);
 }
 

@@ -17,9 +17,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "dataplane/conntrack.h"
+#include "dataplane/flows/groups.h"
 #include "dataplane/flows/record.h"
 
 namespace portcullis::dataplane {
@@ -31,8 +33,13 @@ class FlowQuery {
  public:
   /// Entries looked at in one step, as many as Conntrack::expire() looks at in one poll.
   static constexpr std::size_t kStepMax = 256;
+  /// Where flows are grouped: each may be a few cache misses more.
+  static constexpr std::size_t kGroupingStepMax = 128;
+  /// Groups that a worker has room for; less than a megabyte.
+  static constexpr std::size_t kGroupsMax = 16'384;
 
-  /// Takes memory for request.records_max records and touches it all.
+  /// Takes memory for request.records_max records, and for groups where they are asked for, and
+  /// touches it all.
   explicit FlowQuery(FlowRequest request);
 
   /// Looks at the next entries; true when this was the last step. Time: as Conntrack's.
@@ -51,6 +58,7 @@ class FlowQuery {
 
   const FlowRequest request_;
   FlowAnswer answer_;
+  std::optional<FlowGroups> groups_;
   std::size_t recorded_ = 0;
   std::size_t cursor_ = 0;
   std::atomic<bool> cancelled_{false};

@@ -15,6 +15,7 @@
 #include "classifier/table.h"
 #include "classifier/verdict.h"
 #include "dataplane/flow_state.h"
+#include "dataplane/flows/groups.h"
 #include "dataplane/packet/flow_tuple.h"
 
 namespace portcullis::dataplane {
@@ -46,10 +47,12 @@ struct FlowRequest {
     list,   // Records of the flows that match, the first `records_max` of each worker.
     count,  // Only the counts.
     flush,  // As `count`, and the flows are ended.
+    top,    // As `count`, and groups of flows.
   };
   Action action = Action::list;
   FlowFilter filter;
   std::size_t records_max = 0;
+  GroupedBy grouped_by = GroupedBy::source;  // `top` only.
 };
 
 /// A flow as it was when the worker came to it.
@@ -75,6 +78,8 @@ struct FlowAnswer {
   std::uint32_t cpu = 0;
   FlowCounts counts{};  // Of all that matched.
   std::vector<FlowRecord> records;
+  std::vector<FlowGroup> groups;
+  std::uint64_t missed_max = 0;  // Flows that a group may have which is not among these.
 };
 
 }  // namespace portcullis::dataplane

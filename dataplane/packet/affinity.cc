@@ -17,6 +17,7 @@ std::uint16_t affinity_of(const Packet& packet) {
   switch (packet.kind) {
     case Packet::Kind::drop:
     case Packet::Kind::link:
+    case Packet::Kind::unread:
       return 0;
     case Packet::Kind::related:
       if (packet.fragmented) {

@@ -34,6 +34,13 @@ inline constexpr std::uint16_t kTypeArp = 0x0806;
 inline constexpr std::uint16_t kTypeVlan = 0x8100;
 inline constexpr std::uint16_t kTypeQinq = 0x88a8;
 inline constexpr std::uint16_t kTypeIpv6 = 0x86dd;
+/// What is less than the first EtherType is a length: 802.3, and LLC follows.
+inline constexpr std::uint16_t kTypeMin = 0x0600;
+
+// LLC: | destination 1 | source 1 | control 1 |. A BPDU goes to 01:80:c2:00:00:00 to 0f.
+inline constexpr std::size_t kLlcBytes = 3;
+inline constexpr std::uint8_t kLlcStp = 0x42;
+inline constexpr std::uint8_t kLlcUnnumbered = 0x03;
 
 // ARP for Ethernet and IPv4:
 // | hardware 2 | protocol 2 | 6 | 4 | operation 2 | sender mac 6 ip 4 | target mac 6 ip 4 |

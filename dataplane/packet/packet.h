@@ -17,6 +17,7 @@ struct Packet {
     stateless,  // Judged by itself: to a group or everyone, or an ICMP message without an answer.
     related,    // An ICMP error about the flow `tuple`.
     fragment,   // A later fragment: `tuple` has addresses and, of IPv4, the protocol.
+    unread,     // Not IP, and let through as it is. NonIp says so, never parse().
   };
   /// What a packet does to its connection. Datagrams and queries only ever are `data`.
   enum class Event : std::uint8_t {

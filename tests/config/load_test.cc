@@ -102,6 +102,46 @@ log_level = "debug"
   EXPECT_EQ(config.observe.log_level, "debug");
 }
 
+TEST(Parse, ReadsWhetherLinksAreCarriedOver) {
+  const Loaded loaded = parse(std::string(kPorts) + "carry_link = false\n", "x.toml");
+  ASSERT_TRUE(loaded.ok()) << all(loaded);
+  EXPECT_FALSE(loaded.config.mode.carry_link);
+}
+
+TEST(Parse, ReadsWhatPassesBesideIp) {
+  const Loaded loaded = parse(std::string(kPorts) +
+                                  "[non_ip]\n"
+                                  "allow = [\"arp\", \"stp\", 0x88cc, 35063, \"0x8809\"]\n",
+                              "x.toml");
+  ASSERT_TRUE(loaded.ok()) << all(loaded);
+  EXPECT_EQ(loaded.config.non_ip.allow,
+            (std::vector<NumberRange>{{0x0806, 0x0806},
+                                      {kNonIpStp, kNonIpStp},
+                                      {0x88cc, 0x88cc},
+                                      {0x88f7, 0x88f7},
+                                      {0x8809, 0x8809}}));
+  EXPECT_TRUE(parse(std::string(kPorts) + "[non_ip]\nallow = []\n", "x.toml").ok());
+}
+
+TEST(Parse, SaysWhatMayNotPassBesideIp) {
+  const auto said = [](const std::string& items) {
+    return complaints("[non_ip]\nallow = [" + items + "]\n");
+  };
+  EXPECT_EQ(said("\"arp\", \"lldpp\""),
+            "x.toml:8:17: non_ip.allow[1]: 'lldpp' is no protocol beside IP (did you mean "
+            "\"lldp\"?); write one of arp, lldp, stp, lacp, eapol, mpls, or an EtherType as "
+            "0x88f7\n");
+  EXPECT_EQ(said("0x0800"),
+            "x.toml:8:10: non_ip.allow[0]: 0x0800 is IP, which the policies judge; it cannot be "
+            "let through beside them\n");
+  EXPECT_EQ(said("\"lldp\", \"arp\", 0x88cc"),
+            "x.toml:8:25: non_ip.allow[2]: lldp is named twice\n");
+  EXPECT_EQ(said("\"mpls\", 0x8848"), "x.toml:8:18: non_ip.allow[1]: 0x8848 is named twice\n");
+  EXPECT_NE(said("-1").find("non_ip.allow[0]: '-1' is no protocol"), std::string::npos);
+  EXPECT_NE(said("true").find("non_ip.allow[0]: must be a string"), std::string::npos);
+  EXPECT_NE(complaints("[non_ip]\nallow = \"arp\"\n").find("must be an array"), std::string::npos);
+}
+
 TEST(Parse, ReadsAMirrorAndSaysWhereItContradictsItself) {
   const std::string port = "[ports.span]\nvdev = \"net_null0\"\nrole = \"mirror\"\n";
   const std::string mirror = "[mode]\nkind = \"mirror\"\n";
@@ -332,6 +372,7 @@ std::vector<std::string> fields_declared(const std::string& header) {
       section[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(section[0])));
       section = section == "port" ? "ports.NAME" : section;
       section = section == "staticRule" ? "static_rules" : section;
+      section = section == "nonIp" ? "non_ip" : section;
     } else if (line.starts_with("  ") && line.find(';') != line.npos &&
                line.find("friend") == line.npos && section != "config") {
       // An enumeration stands before the member: "enum class Idle : ... { poll } idle = ...".

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/limits.h"
+
 namespace portcullis::config {
 namespace {
 
@@ -255,6 +257,36 @@ TEST(Validate, BoundsNamesAndPaths) {
   expect_said(config, "ports.a b", "a port's name");
   config = Config{};
   expect_said(config, "ports", "there is no port");
+}
+
+TEST(Validate, LeavesLinksToTheModeThatCarriesThem) {
+  Config config = good_wire();
+  config.mode.carry_link = false;
+  EXPECT_EQ(said(config), "");
+  for (Config other : {good_node(), good_mirror()}) {
+    other.mode.carry_link = false;
+    expect_said(other, "mode.carry_link", "only where mode.kind is \"wire\"");
+  }
+}
+
+TEST(Validate, LeavesOtherProtocolsToTheModesThatPassThem) {
+  Config config = good_node();
+  config.non_ip.allow = {};
+  expect_said(config, "non_ip", "where mode.kind is \"node\"");
+  config = good_mirror();
+  config.non_ip.allow = {{0x88cc, 0x88cc}};
+  EXPECT_EQ(said(config), "");
+}
+
+TEST(Validate, BoundsTheListOfOtherProtocols) {
+  Config config = good_wire();
+  config.non_ip.allow.clear();
+  for (std::uint16_t type = 0x8900; config.non_ip.allow.size() < limits::kNonIpMax; ++type) {
+    config.non_ip.allow.emplace_back(type, type);
+  }
+  EXPECT_EQ(said(config), "");
+  config.non_ip.allow.emplace_back(0x88cc, 0x88cc);
+  expect_said(config, "non_ip.allow", "more than the 64");
 }
 
 }  // namespace

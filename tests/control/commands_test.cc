@@ -94,6 +94,20 @@ TEST_F(ControlPlane, TellsItsStatus) {
   EXPECT_TRUE(status["last_refused"].is_null());
 }
 
+TEST_F(ControlPlane, TellsWhoseLinkItIs) {
+  publisher_.port.partner_down = "outside";
+  publisher_.port.link_up = false;
+  publisher_.port.taken_down = true;
+  EXPECT_EQ((*call("status"))["ports"][0]["down_as"], "outside");
+  EXPECT_NE(ask_status(target()).output.find("down, as outside is"), std::string::npos);
+}
+
+TEST_F(ControlPlane, TellsOfALinkThatCannotFollow) {
+  publisher_.port.partner_down = "outside";
+  EXPECT_EQ((*call("status"))["ports"][0]["cannot_follow"], "outside");
+  EXPECT_NE(ask_status(target()).output.find("up, though outside is down"), std::string::npos);
+}
+
 TEST_F(ControlPlane, Explains) {
   const json denied = *call("explain", {{"from", "shop/web"}, {"to", "shop/db"}, {"port", 80}});
   EXPECT_EQ(denied["allowed"], false);

@@ -29,7 +29,7 @@ class FakePublisher : public Publisher {
   [[nodiscard]] std::vector<dataplane::RuleHits> rule_hits() const override { return hits; }
   [[nodiscard]] dataplane::DataplaneStatus status() const override {
     return {.epoch = published,
-            .ports = {{.name = "inside", .link_up = true, .rx_packets = 10}},
+            .ports = {port},
             .workers = {{.cpu = 1,
                          .packets = 10,
                          .dropped = 4,
@@ -55,6 +55,7 @@ class FakePublisher : public Publisher {
     return answers;
   }
 
+  dataplane::PortStatus port{.name = "inside", .link_up = true, .rx_packets = 10};
   static constexpr std::uint64_t kNowNs = 1'000'000'000'000;
   std::unique_ptr<dataplane::Conntrack> flow_table;
   std::shared_ptr<const classifier::Table> running;

@@ -77,6 +77,59 @@ TEST_F(Flows, HaveNoRuleWhereAnEarlierTableJudgedThem) {
   EXPECT_TRUE(flow["ingress"].is_null());
 }
 
+TEST_F(Flows, AreCountedByWhoHasThem) {
+  json top = *call("conntrack.top");
+  EXPECT_EQ(top["matched"], 4);
+  EXPECT_EQ(top["missed_max"], 0);
+  ASSERT_EQ(top["groups"].size(), 3U);
+  EXPECT_EQ(
+      top["groups"][0],
+      json({{"source", "10.0.0.1"}, {"source_pod", "shop/web"}, {"flows", 2}, {"at_least", 2}}));
+  EXPECT_EQ((*call("conntrack.top", {{"limit", 1}}))["groups"].size(), 1U);
+
+  top = *call("conntrack.top", {{"by", "namespace"}});
+  EXPECT_EQ(top["groups"],
+            json({{{"namespace", "shop"}, {"flows", 3}, {"at_least", 3}},
+                  {{"namespace", nullptr}, {"flows", 1}, {"at_least", 1}}}));
+
+  top = *call("conntrack.top", {{"by", "port"}, {"protocol", "ICMP"}});
+  ASSERT_EQ(top["groups"].size(), 1U);
+  EXPECT_EQ(top["groups"][0]["protocol"], "ICMP");
+  EXPECT_FALSE(top["groups"][0].contains("destination_port"));
+  top = *call("conntrack.top", {{"by", "port"}, {"address", "fd00::/16"}});
+  EXPECT_EQ(top["groups"][0]["destination_port"], 443);
+  EXPECT_TRUE(top["groups"][0]["source_pod"].is_null());
+  EXPECT_EQ(top["matched"], 1);
+
+  top = *call("conntrack.top", {{"by", "pair"}, {"from", "shop/web"}});
+  EXPECT_EQ(top["groups"][0]["destination_pod"], "shop/db");
+  top = *call("conntrack.top", {{"by", "destination"}});
+  EXPECT_EQ(top["groups"][0]["destination"], "10.0.0.2");
+  EXPECT_FALSE(top["groups"][0].contains("source"));
+  EXPECT_TRUE((*call("conntrack.top", {{"state", "closing"}}))["groups"].empty());
+}
+
+TEST_F(Flows, AreCountedInWords) {
+  Told told = ask_flow_top(target(), {}, "source", 10);
+  EXPECT_EQ(told.exit_code, 0);
+  EXPECT_NE(told.output.find("shop/web (10.0.0.1)"), std::string::npos) << told.output;
+  EXPECT_NE(told.output.find("50.0%"), std::string::npos) << told.output;
+  EXPECT_NE(told.output.find("of 4 flows"), std::string::npos) << told.output;
+  told = ask_flow_top(target(), {}, "namespace", 10);
+  EXPECT_NE(told.output.find("(no pod's)"), std::string::npos) << told.output;
+  told = ask_flow_top(target(), {.protocol = "TCP"}, "port", 10);
+  EXPECT_NE(told.output.find("TCP 80"), std::string::npos) << told.output;
+  told = ask_flow_top(target(), {.state = "closing"}, "pair", 10);
+  EXPECT_EQ(told.output, "no flow matches\n");
+}
+
+TEST_F(Flows, AreNotCountedByWhatIsNoWord) {
+  expect_refused("conntrack.top", {{"by", "pod"}}, "source, destination, pair, port or namespace");
+  expect_refused("conntrack.top", {{"limit", 1001}}, "limit is not a number from 1 to 1000");
+  expect_refused("conntrack.top", {{"all", true}}, "all");
+  expect_refused("conntrack.list", {{"by", "source"}}, "by");
+}
+
 TEST_F(Flows, HaveAnIdentifierWhereTheyAreQueries) {
   const json flow = (*call("conntrack.list", {{"protocol", "ICMP"}}))["flows"][0];
   EXPECT_EQ(flow["icmp_id"], 77);

@@ -250,6 +250,28 @@ TEST(FlowQuery, LeavesFlowsToTheTableThatJudgedThemLast) {
   EXPECT_EQ(sum(rig.ask({.action = Action::flush, .filter = filter}).counts), 10U);
 }
 
+TEST(FlowQuery, GroupsTheFlowsThatMatch) {
+  Rig rig(1000);
+  rig.fill(1, 600);
+  for (std::uint16_t port = 1; port <= 50; ++port) {
+    rig.insert(tuple("10.0.0.9", port, "10.0.0.2", 80));
+    rig.insert(tuple("10.0.0.8", port, "10.0.0.2", 81));
+  }
+  const FlowRequest request{
+      .action = Action::top, .filter = {.port = 80}, .grouped_by = GroupedBy::source};
+  const FlowAnswer answer = rig.ask(request);
+  EXPECT_EQ(rig.steps, 8U) << "smaller steps, since each may take longer";
+  EXPECT_EQ(sum(answer.counts), 650U);
+  EXPECT_TRUE(answer.records.empty());
+  EXPECT_EQ(answer.missed_max, 0U);
+  const std::vector<FlowGroup> groups = merge({answer.groups});
+  ASSERT_EQ(groups.size(), 2U);
+  EXPECT_EQ(groups[0].key.src, web(1).src);
+  EXPECT_EQ(groups[0].flows, 600U);
+  EXPECT_EQ(groups[1].flows, 50U);
+  EXPECT_EQ(rig.table.size(), 700U);
+}
+
 TEST(FlowMailbox, KeepsAQueryWhoseAskerIsGone) {
   FlowMailbox mailbox;
   EXPECT_EQ(mailbox.asked(), nullptr);

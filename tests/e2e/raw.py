@@ -19,6 +19,13 @@ def ipv4_udp(source, destination, port, text):
     return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + datagram
 
 
+def ethernet(destination, source, kind, payload, tag=None):
+    """A frame, of the least length at least. `kind`: an EtherType, or a length of 802.3."""
+    tagged = b"" if tag is None else struct.pack("!HH", 0x8100, tag)
+    frame = destination + source + tagged + struct.pack("!H", kind) + payload
+    return frame.ljust(60, b"\0")
+
+
 def ipv6_udp(source, destination, port, text):
     datagram = struct.pack("!HHHH", 40000, port, 8 + len(text), 0) + text
     return struct.pack("!IHBB16s16s", 6 << 28, len(datagram), 17, 64,
