@@ -27,6 +27,7 @@
 #include "config/load.h"
 #include "control/commands.h"
 #include "control/loop.h"
+#include "control/port/ports.h"
 #include "control/reconcile.h"
 #include "control/server.h"
 #include "control/static_rules.h"
@@ -39,7 +40,7 @@ using namespace portcullis;
 constexpr int kExitTrouble = 2;
 
 /// The dataplane as reconcile sees it; the first table starts it.
-class DataplanePublisher : public control::Publisher {
+class DataplanePublisher : public control::Publisher, public control::PortDriver {
  public:
   explicit DataplanePublisher(const config::Config& config) : config_(config) {}
 
@@ -61,6 +62,13 @@ class DataplanePublisher : public control::Publisher {
   [[nodiscard]] Result<std::vector<dataplane::FlowAnswer>> flows(
       const dataplane::FlowRequest& request) const override {
     return dataplane_ ? dataplane_->flows(request) : std::vector<dataplane::FlowAnswer>{};
+  }
+
+  Result<void> add_port(const config::Port& options) override {
+    return dataplane_ ? dataplane_->add_port(options) : fail("no packet passes yet; try again");
+  }
+  Result<void> remove_port(const std::string& name) override {
+    return dataplane_ ? dataplane_->remove_port(name) : fail("no packet passes yet; try again");
   }
 
  private:
@@ -205,7 +213,11 @@ Result<void> serve(const config::Config& config, const sigset_t& signals) {
   control::Lane lane(*loop);
   place_compiles(config, lane);
   commands = std::make_unique<control::Commands>(
-      lane, reconcile, control::Daemon{.config = config}, std::move(roles), std::move(audit));
+      lane,
+      reconcile,
+      control::Daemon{.config = config, .port_driver = &publisher},
+      std::move(roles),
+      std::move(audit));
   PORTCULLIS_TRY(const UniqueFd watched,
                  watch_signals(*loop, signals, [&] { reload(config, *commands); }));
   PORTCULLIS_TRY_VOID(loop->every(std::chrono::seconds(1),

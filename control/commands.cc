@@ -25,7 +25,7 @@ using nlohmann::json;
 constexpr std::size_t kInlineBytesMax = std::size_t{64} << 10U;
 constexpr std::string_view kMethods =
     "hello, commit, confirm, plan, status, history, rollback, explain, conntrack.list, "
-    "conntrack.stats and conntrack.flush";
+    "conntrack.stats, conntrack.flush, port.add and port.remove";
 
 /// Flows that a plan names.
 constexpr std::size_t kFlowsShown = 100;
@@ -108,7 +108,8 @@ Commands::Commands(Lane& lane, Reconcile& reconcile, Daemon daemon, Roles roles,
       reconcile_(reconcile),
       daemon_(std::move(daemon)),
       roles_(std::move(roles)),
-      audit_(std::move(audit)) {}
+      audit_(std::move(audit)),
+      ports_(daemon_.config, daemon_.port_driver) {}
 
 void Commands::handle(const Caller& caller, std::string message, const Server::Reply& reply) {
   using Parsing = tl::expected<Request, Refusal>;
@@ -131,7 +132,10 @@ void Commands::handle(const Caller& caller, std::string message, const Server::R
     Done done = answer_to;
     if (!permitted || is_audited(method)) {
       const auto intent = intent_of(caller, parsed->params);
-      done = audited(caller.text(), method, intent ? intent->comment : "", std::move(done));
+      done = audited(caller.text(),
+                     audit_text(method, parsed->params),
+                     intent ? intent->comment : "",
+                     std::move(done));
     }
     if (!permitted) {
       log::warn("control: {}", permitted.error().message);
@@ -202,6 +206,9 @@ void Commands::dispatch(const Caller& caller, Request request, const Done& done)
   }
   if (method == "conntrack.list" || method == "conntrack.stats" || method == "conntrack.flush") {
     return flows_request(caller, request, done);
+  }
+  if (method == "port.add" || method == "port.remove") {
+    return done(ports_.change(caller, request));
   }
   done(refuse(RpcCode::method_not_found,
               fmt::format("there is no method {}; there are {}", excerpt(method), kMethods)));

@@ -12,6 +12,7 @@
 #include "control/access/audit.h"
 #include "control/access/roles.h"
 #include "control/loop.h"
+#include "control/port/ports.h"
 #include "control/protocol.h"
 #include "control/reconcile.h"
 #include "control/server.h"
@@ -78,6 +79,7 @@ class Commands {
   Daemon daemon_;
   const Roles roles_;
   Audit audit_;
+  Ports ports_;
   Trial trial_;
   std::optional<Undone> last_undone_;
 };

@@ -35,6 +35,7 @@ enum class RpcCode : int {
   on_trial = -32014,          // A change waits to be confirmed: no other one meanwhile.
   no_trial = -32015,          // Nothing waits to be confirmed, or not this revision.
   forbidden = -32016,         // The caller has not the role that the method takes.
+  port_refused = -32017,      // A port could not come or go; nothing has changed.
 };
 
 struct RpcError {

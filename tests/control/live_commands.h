@@ -22,11 +22,12 @@ class LiveCommands : public testing::Test {
       : reconcile_(open_by_default(), publisher_),
         server_({}, [this](LiveServer& live, std::string message, const Server::Reply& reply) {
           if (!commands_) {
-            commands_ = std::make_unique<Commands>(live.lane(),
-                                                   reconcile_,
-                                                   Daemon{.config = config_},
-                                                   std::move(roles_),
-                                                   std::move(audit_));
+            commands_ =
+                std::make_unique<Commands>(live.lane(),
+                                           reconcile_,
+                                           Daemon{.config = config_, .port_driver = &publisher_},
+                                           std::move(roles_),
+                                           std::move(audit_));
           }
           commands_->handle(caller_, std::move(message), reply);
         }) {}
