@@ -10,7 +10,10 @@
 //   2. A worker takes a change between two turns of its loop, when it has no packet to send.
 //   3. A worker takes no memory for it: its lists have room for limits::kPortsMax from the start,
 //      and what else is needed comes with the change.
-//   4. The control thread fills an empty slot (release), the worker empties it (release), each
+//   4. What still names a port that is gone (a packet handed over, a fragment that waits) finds its
+//      index as it was, or as the next port's: what it sends there is dropped, or is an answer that
+//      is addressed to nobody; and its source is not the next pod's.
+//   5. The control thread fills an empty slot (release), the worker empties it (release), each
 //      after it has seen the other's store (acquire). While the slot is full the change is the
 //      worker's.
 #pragma once
