@@ -29,6 +29,7 @@
 #include "control/change/changes.h"
 #include "control/commands.h"
 #include "control/loop.h"
+#include "control/port/ports.h"
 #include "control/reconcile.h"
 #include "control/server.h"
 #include "control/state/archive.h"
@@ -44,7 +45,7 @@ constexpr int kExitTrouble = 2;
 constexpr std::chrono::milliseconds kLinkPeriod{500};
 
 /// The dataplane as reconcile sees it; the first table starts it.
-class DataplanePublisher : public control::Publisher {
+class DataplanePublisher : public control::Publisher, public control::PortDriver {
  public:
   explicit DataplanePublisher(const config::Config& config) : config_(config) {}
 
@@ -67,6 +68,13 @@ class DataplanePublisher : public control::Publisher {
   [[nodiscard]] Result<std::vector<dataplane::FlowAnswer>> flows(
       const dataplane::FlowRequest& request) const override {
     return dataplane_ ? dataplane_->flows(request) : std::vector<dataplane::FlowAnswer>{};
+  }
+
+  Result<void> add_port(const config::Port& options) override {
+    return dataplane_ ? dataplane_->add_port(options) : fail("no packet passes yet; try again");
+  }
+  Result<void> remove_port(const std::string& name) override {
+    return dataplane_ ? dataplane_->remove_port(name) : fail("no packet passes yet; try again");
   }
 
  private:
@@ -181,7 +189,7 @@ Result<void> serve(const config::Config& config, const sigset_t& signals) {
                    control::Archive::open(config.control.state, config.limits.history_max));
   }
   control::Archive* const kept = archive ? &*archive : nullptr;
-  const control::Daemon daemon{.config = config};
+  const control::Daemon daemon{.config = config, .port_driver = &publisher};
   // Ahead of the lane, whose last job may still use them.
   std::unique_ptr<control::Changes> changes;
   std::unique_ptr<control::Commands> commands;

@@ -13,6 +13,8 @@ inline constexpr std::size_t kBurstMax = 64;
 /// Ethernet ports and worker lcores a daemon drives at most.
 inline constexpr std::size_t kPortsMax = 256;
 inline constexpr std::size_t kWorkersMax = 64;
+/// Addresses of all ports of a router, which it knows for as long as the ports are there.
+inline constexpr std::size_t kPodAddressesMax = 1024;
 /// Packets on their way from one worker to another; a power of two, as of a ring's slots, which has
 /// room for one less. A worker that another program displaces for a while finds them waiting.
 inline constexpr unsigned kHandoverSlots = 2048;

@@ -237,6 +237,28 @@ void check_gateways(const Mode& mode, Found& found) {
   }
 }
 
+/// A router knows its neighbours for good, and a gateway is not a pod.
+void check_neighbours(const Config& config, Found& found) {
+  std::size_t count = 0;
+  for (const Port& port : config.ports) {
+    count += port.addresses.size();
+    for (const IpAddress& gateway : config.mode.gateways) {
+      if (std::find(port.addresses.begin(), port.addresses.end(), gateway) !=
+          port.addresses.end()) {
+        found.push_back({"ports." + port.name + ".addresses",
+                         fmt::format("{} is a gateway of mode.gateways, which is behind the uplink",
+                                     to_string(gateway))});
+      }
+    }
+  }
+  if (count > limits::kPodAddressesMax) {
+    found.push_back({"ports",
+                     fmt::format("{} addresses of ports are more than the {} there may be",
+                                 count,
+                                 limits::kPodAddressesMax)});
+  }
+}
+
 void check_node(const Config& config, Found& found) {
   std::string uplink;
   for (const Port& port : config.ports) {
@@ -260,6 +282,7 @@ void check_node(const Config& config, Found& found) {
   }
   refuse_pairs(config.mode, found);
   check_gateways(config.mode, found);
+  check_neighbours(config, found);
 }
 
 void check_non_ip(const Config& config, Found& found) {

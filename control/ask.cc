@@ -151,6 +151,27 @@ Told ask_rollback(const Target& target,
   return ask(target, "rollback", std::move(params), render_commit);
 }
 
+Told ask_port_add(const Target& target, const PortWords& words) {
+  json params = {{"name", words.name}, {"vdev", words.vdev}, {"addresses", words.addresses}};
+  if (words.mtu) {
+    params["mtu"] = *words.mtu;
+  }
+  return ask(target, "port.add", std::move(params), render_port_added);
+}
+
+Told ask_port_remove(const Target& target, const std::string& name) {
+  return ask(target, "port.remove", {{"name", name}}, render_port_removed);
+}
+
+Told ask_port_list(const Target& target) {
+  Target asked = target;
+  asked.json = false;
+  return ask(asked, "status", json::object(), [&target](const json& status) {
+    return target.json ? dump({{"ports", status.value("ports", json::array())}})
+                       : render_ports(status);
+  });
+}
+
 Told ask_explain(const Target& target, const Question& question) {
   json params = {{"from", question.from}, {"to", question.to}, {"protocol", question.protocol}};
   params["port"] = question.port.empty() ? "-" : question.port;

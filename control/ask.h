@@ -47,6 +47,17 @@ Told ask_rollback(const Target& target,
                   std::optional<std::uint64_t> revision,
                   const std::string& comment);
 
+/// A port to add; no MTU: the daemon's own default.
+struct PortWords {
+  std::string name;
+  std::string vdev;
+  std::vector<std::string> addresses;
+  std::optional<std::uint16_t> mtu;
+};
+Told ask_port_add(const Target& target, const PortWords& words);
+Told ask_port_remove(const Target& target, const std::string& name);
+Told ask_port_list(const Target& target);
+
 struct Question {
   std::string from;
   std::string to;

@@ -27,7 +27,7 @@ using nlohmann::json;
 constexpr std::size_t kInlineBytesMax = std::size_t{64} << 10U;
 constexpr std::string_view kMethods =
     "hello, commit, confirm, plan, status, history, rollback, explain, conntrack.list, "
-    "conntrack.top, conntrack.stats and conntrack.flush";
+    "conntrack.top, conntrack.stats, conntrack.flush, port.add and port.remove";
 
 /// The port of `explain`: a number, or "-" for a flow that only rules without ports match.
 tl::expected<std::string, RpcError> port_text(const json& params) {
@@ -64,7 +64,8 @@ Commands::Commands(
       reconcile_(reconcile),
       daemon_(daemon),
       changes_(changes),
-      roles_(std::move(roles)) {}
+      roles_(std::move(roles)),
+      ports_(daemon_.config, daemon_.port_driver) {}
 
 void Commands::handle(const Caller& caller, std::string message, const Server::Reply& reply) {
   using Parsing = tl::expected<Request, Refusal>;
@@ -87,8 +88,10 @@ void Commands::handle(const Caller& caller, std::string message, const Server::R
     Done done = answer_to;
     if (!permitted || is_audited(method)) {
       const auto intent = intent_of(caller, parsed->params);
-      done =
-          changes_.audited(caller.text(), method, intent ? intent->comment : "", std::move(done));
+      done = changes_.audited(caller.text(),
+                              audit_text(method, parsed->params),
+                              intent ? intent->comment : "",
+                              std::move(done));
     }
     if (!permitted) {
       log::warn("control: {}", permitted.error().message);
@@ -136,6 +139,9 @@ void Commands::dispatch(const Caller& caller, Request request, const Done& done)
   }
   if (is_flow_method(method)) {
     return flows_request(caller, request, done);
+  }
+  if (method == "port.add" || method == "port.remove") {
+    return done(ports_.change(caller, request));
   }
   done(refuse(RpcCode::method_not_found,
               fmt::format("there is no method {}; there are {}", excerpt(method), kMethods)));

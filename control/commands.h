@@ -8,6 +8,7 @@
 #include "control/access/roles.h"
 #include "control/change/changes.h"
 #include "control/loop.h"
+#include "control/port/ports.h"
 #include "control/protocol.h"
 #include "control/reconcile.h"
 #include "control/server.h"
@@ -43,6 +44,7 @@ class Commands {
   const Daemon& daemon_;
   Changes& changes_;
   const Roles roles_;
+  Ports ports_;
 };
 
 }  // namespace portcullis::control

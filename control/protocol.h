@@ -36,6 +36,7 @@ enum class RpcCode : int {
   no_trial = -32015,          // Nothing waits to be confirmed, or not this revision.
   forbidden = -32016,         // The caller has not the role that the method takes.
   not_kept = -32017,          // The disk did not take the change, so it was not enforced.
+  port_refused = -32018,      // A port could not come or go; nothing has changed.
 };
 
 struct RpcError {

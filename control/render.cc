@@ -381,6 +381,32 @@ std::string render_plan(const json& result) {
   return examples.empty() ? out : out + "\n" + flow_table(examples);
 }
 
+std::string render_ports(const json& status) {
+  std::vector<Row> rows{{"PORT", "DEVICE", "LINK", "RX PACKETS", "TX PACKETS", "ADDRESSES"}};
+  for (const json& port : part(status, "ports")) {
+    std::string addresses;
+    for (const json& address : part(port, "addresses")) {
+      addresses += (addresses.empty() ? "" : ", ") + address.get<std::string>();
+    }
+    rows.push_back({text(port, "name"),
+                    text(port, "device"),
+                    text(port, "link"),
+                    text(port, "rx_packets"),
+                    text(port, "tx_packets"),
+                    addresses});
+  }
+  return table(rows);
+}
+
+std::string render_port_added(const json& result) {
+  return fmt::format("port {} is in force\n", text(result, "name"));
+}
+
+std::string render_port_removed(const json& result) {
+  return fmt::format("port {} is gone; its flows stay until they time out or are flushed\n",
+                     text(result, "name"));
+}
+
 std::string render_status(const json& result) {
   const json& running = part(result, "running");
   const json& sizes = part(running, "table");

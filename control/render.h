@@ -16,6 +16,10 @@ std::string render_commit(const nlohmann::json& result);
 std::string render_confirm(const nlohmann::json& result);
 std::string render_plan(const nlohmann::json& result);
 std::string render_status(const nlohmann::json& result);
+/// Of a status: its ports.
+std::string render_ports(const nlohmann::json& status);
+std::string render_port_added(const nlohmann::json& result);
+std::string render_port_removed(const nlohmann::json& result);
 std::string render_history(const nlohmann::json& result);
 std::string render_flows(const nlohmann::json& result);
 std::string render_flow_top(const nlohmann::json& result);

@@ -52,7 +52,13 @@ std::string_view name_of(dataplane::PortStatus::Spread spread) {
 }
 
 json port_json(const dataplane::PortStatus& port) {
+  json addresses = json::array();
+  for (const IpAddress& address : port.addresses) {
+    addresses.push_back(to_string(address));
+  }
   json body = {{"name", port.name},
+               {"device", port.device},
+               {"addresses", std::move(addresses)},
                {"link", port.link_up ? "up" : "down"},
                {"spread", name_of(port.spread)},
                {"rx_packets", port.rx_packets},

@@ -17,10 +17,13 @@
 
 namespace portcullis::control {
 
+class PortDriver;
+
 /// Facts of the process that do not change.
 struct Daemon {
   config::Config config;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+  PortDriver* port_driver = nullptr;  // None: ports do not change. It outlives the daemon's verbs.
 };
 
 /// {severity, file, line, column, object, field, message}; a place that is unknown is left out.

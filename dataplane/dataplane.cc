@@ -41,6 +41,14 @@ Dataplane::Dataplane(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Dataplane::~Dataplane() = default;
 
+Result<void> Dataplane::add_port(const config::Port& options) {
+  return state_->engine->add_port(options);
+}
+
+Result<void> Dataplane::remove_port(const std::string& name) {
+  return state_->engine->remove_port(name);
+}
+
 std::uint64_t Dataplane::publish(std::shared_ptr<const classifier::Table> table,
                                  std::size_t rule_ids) {
   state_->retired = state_->engine->publish(state_->next(std::move(table), rule_ids));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/ip.h"
 #include "base/result.h"
 #include "classifier/table.h"
 #include "config/config.h"
@@ -19,6 +20,8 @@ namespace portcullis::dataplane {
 
 struct PortStatus {
   std::string name;
+  std::string device;  // As EAL knows it.
+  std::vector<IpAddress> addresses;
   bool link_up = false;
   /// Mode wire: the other port of its pair, where that has no link and this one's is to follow; and
   /// whether it does.
@@ -76,6 +79,12 @@ class Dataplane {
   Dataplane& operator=(const Dataplane&) = delete;
   /// Stops workers, ports and EAL.
   ~Dataplane();
+
+  /// Lets a pod's port in while packets pass, or takes one out; other ports lose no packet by it.
+  /// REQUIRES: mode node; options are validated beside those of the other ports.
+  /// Errors: nothing has changed; the message says how to mend it.
+  Result<void> add_port(const config::Port& options);
+  Result<void> remove_port(const std::string& name);
 
   /// Swaps the table. On return every worker runs it and lets the old one go. Returns the epoch.
   std::uint64_t publish(std::shared_ptr<const classifier::Table> table, std::size_t rule_ids);

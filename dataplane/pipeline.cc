@@ -119,7 +119,7 @@ struct Pipeline::State {
   explicit State(const PipelineOptions& options)
       : conntrack(options.conntrack, random_seed()),
         fragments(random_seed(), options.fragments_held_max),
-        guard(options.sources),
+        guard(options.sources, options.ports),
         tunnels(options.tunnels),
         non_ip(options.non_ip),
         loose(options.conntrack.tcp_loose.value_or(false)),
@@ -166,7 +166,7 @@ struct Pipeline::State {
   FlowMailbox mailbox;
   HugeVector<TcpConnection> tcp;  // Of the conntrack entry of the same index; none if not followed.
   Fragments fragments;
-  const SourceGuard guard;
+  SourceGuard guard;
   const Tunnels tunnels;
   const NonIp non_ip;
   Questions<Key4> questions4;
@@ -246,6 +246,10 @@ void Pipeline::release_all() noexcept {
   state_->fragments.begin();
   state_->fragments.release_all();
   state_->count_released();
+}
+
+void Pipeline::exchange_sources(PortIndex port, std::vector<IpAddress>& addresses) noexcept {
+  state_->guard.exchange(port, addresses);
 }
 
 const Counters& Pipeline::counters() const noexcept {

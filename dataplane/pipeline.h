@@ -36,7 +36,7 @@ struct PipelineOptions {
   config::Conntrack conntrack;
   config::Tunnels tunnels;
   config::NonIp non_ip;
-  std::size_t ports = 0;  // Frame::port is below this.
+  std::size_t ports = 0;  // Frame::port is always below this.
   /// Per port, the only source addresses it may use (a pod's); an empty list allows any. Shorter
   /// than `ports`: the rest allow any.
   std::vector<std::vector<IpAddress>> sources;
@@ -65,6 +65,10 @@ class Pipeline {
   /// Ends timed-out flows and datagrams, a bounded number a call; the worker calls it once per
   /// poll.
   void expire(std::uint64_t now_ns) noexcept;
+
+  /// From now on the port may use these sources; they come back as those of before. Between bursts.
+  /// REQUIRES: port < PipelineOptions::ports.
+  void exchange_sources(PortIndex port, std::vector<IpAddress>& addresses) noexcept;
 
   /// Where a question about the flow table is laid for this pipeline's worker.
   [[nodiscard]] FlowMailbox& mailbox() noexcept;

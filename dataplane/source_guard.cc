@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "dataplane/packet/neighbour.h"
 
 namespace portcullis::dataplane {
@@ -19,8 +20,18 @@ bool is_link_local6(const IpAddress& address) {
 
 }  // namespace
 
-SourceGuard::SourceGuard(std::span<const std::vector<IpAddress>> sources)
-    : sources_(sources.begin(), sources.end()) {}
+SourceGuard::SourceGuard(std::span<const std::vector<IpAddress>> sources, std::size_t ports_max)
+    : sources_(sources.begin(), sources.end()) {
+  sources_.reserve(ports_max);
+}
+
+void SourceGuard::exchange(std::size_t port, std::vector<IpAddress>& addresses) noexcept {
+  if (port >= sources_.size()) {
+    PORTCULLIS_CHECK(port < sources_.capacity());
+    sources_.resize(port + 1);
+  }
+  sources_[port].swap(addresses);
+}
 
 bool SourceGuard::holds(std::size_t port, const IpAddress& address) const noexcept {
   const std::vector<IpAddress>& own = sources_[port];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Which source addresses a port may use: a pod's port speaks for that pod's addresses only.
-// Thread: immutable after construction.
+// Thread: that of its pipeline.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,12 @@ namespace portcullis::dataplane {
 class SourceGuard {
  public:
   /// Per port the addresses it may use; an empty list, and a port beyond the lists, allows any.
-  explicit SourceGuard(std::span<const std::vector<IpAddress>> sources);
+  /// Takes memory for `ports_max` of them.
+  explicit SourceGuard(std::span<const std::vector<IpAddress>> sources, std::size_t ports_max = 0);
+
+  /// From now on the port may use these; they come back as those that it could use before.
+  /// REQUIRES: port < ports_max. Cost: no allocation.
+  void exchange(std::size_t port, std::vector<IpAddress>& addresses) noexcept;
 
   /// True when the port may send this packet. Beyond the port's addresses these pass: a DHCP
   /// request from 0.0.0.0, and link packets (neighbour discovery, group membership, ARP) from the

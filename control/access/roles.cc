@@ -33,6 +33,8 @@ constexpr std::array kNeeds{
     Need{.method = "confirm", .role = Role::operate, .audited = true},
     Need{.method = "rollback", .role = Role::operate, .audited = true},
     Need{.method = "conntrack.flush", .role = Role::operate, .audited = true},
+    Need{.method = "port.add", .role = Role::operate, .audited = true},
+    Need{.method = "port.remove", .role = Role::operate, .audited = true},
     Need{.method = "commit", .role = Role::administer, .audited = true},
 };
 

@@ -22,7 +22,7 @@ namespace portcullis::control {
 enum class Role : std::uint8_t {
   none,
   observe,     // Look: status, history, explain, flows.
-  operate,     // Rehearse, confirm, go back, end flows.
+  operate,     // Rehearse, confirm, go back, end flows, let pods' ports come and go.
   administer,  // Commit.
 };
 

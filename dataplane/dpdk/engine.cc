@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "config/non_ip_words.h"
 #include "dataplane/dpdk/link/carrier.h"
+#include "dataplane/dpdk/plug/plug.h"
 #include "dataplane/dpdk/port.h"
 #include "dataplane/dpdk/spread/crews.h"
 #include "dataplane/dpdk/spread/exchange.h"
@@ -25,7 +26,6 @@
 #include "dataplane/dpdk/tsan.h"
 #include "dataplane/dpdk/worker.h"
 #include "dataplane/flows/ask.h"
-#include "dataplane/packet/headers.h"
 
 namespace portcullis::dataplane {
 namespace {
@@ -45,12 +45,12 @@ unsigned lcore_of(std::size_t worker) {
   return static_cast<unsigned>(worker + 1);
 }
 
-std::size_t frame_bytes_max(const config::Config& config) {
+std::uint16_t mtu_max(const config::Config& config) {
   std::uint16_t mtu = 0;
   for (const config::Port& port : config.ports) {
     mtu = std::max(mtu, port.mtu);
   }
-  return wire::kEthernetBytes + limits::kVlanTagsMax * wire::kVlanTagBytes + mtu;
+  return mtu;
 }
 
 /// What [conntrack] leaves to the mode. Elsewhere a packet that is dropped makes its hosts send
@@ -67,10 +67,11 @@ config::Conntrack conntrack_options(const config::Config& config) {
 /// `workers` share the buffers: fragments that wait may take an eighth of them.
 PipelineOptions pipeline_options(const config::Config& config, std::size_t workers) {
   const std::size_t share = std::max<std::size_t>(config.eal.mbufs / 8 / workers, 1);
+  const bool router = config.mode.kind == config::Mode::Kind::node;
   PipelineOptions options{.conntrack = conntrack_options(config),
                           .tunnels = config.tunnels,
                           .non_ip = config.non_ip,
-                          .ports = config.ports.size(),
+                          .ports = router ? limits::kPortsMax : config.ports.size(),
                           .fragments_held_max = std::min(share, limits::kFragmentsHeldMax)};
   for (const config::Port& port : config.ports) {
     // Only a pod's port is held to its addresses; on others `addresses` are our own.
@@ -132,7 +133,10 @@ PortStatus::Spread spread_of(const Port& port) {
 }
 
 PortStatus status_of(const Port& port) {
-  PortStatus status{.name = port.options().name, .spread = spread_of(port)};
+  PortStatus status{.name = port.options().name,
+                    .device = device_name(port.options()),
+                    .addresses = port.options().addresses,
+                    .spread = spread_of(port)};
   rte_eth_stats stats{};
   status.link_up = link_is_up(port);
   if (rte_eth_stats_get(port.id(), &stats) == 0) {
@@ -178,7 +182,7 @@ struct Engine::State {
   // In this order: workers go first when all ends, then the roads between them, the slot, the
   // ports, and their buffers.
   std::unique_ptr<BufferPool> pool;
-  std::vector<std::unique_ptr<Port>> ports;
+  std::vector<std::unique_ptr<Port>> ports;  // Null where one was removed.
   std::optional<LinkCarrier> links;
   std::optional<TableSlot> slot;
   std::unique_ptr<Exchange> exchange;
@@ -190,11 +194,12 @@ struct Engine::State {
   Result<void> start_ports();
   void make_workers(const config::Config& config);
   Result<void> launch();
+  Plugboard board() { return {ports, *exchange, *pool, workers}; }
   void halt();
 };
 
 Result<void> Engine::State::open_ports(const config::Config& config) {
-  PORTCULLIS_TRY(pool, BufferPool::make(config.eal, frame_bytes_max(config)));
+  PORTCULLIS_TRY(pool, BufferPool::make(config.eal, frame_bytes_max(mtu_max(config))));
   const std::vector<Crew> crews = crews_of(config, worker_cpus.size());
   for (std::size_t i = 0; i < config.ports.size(); ++i) {
     PORTCULLIS_TRY(auto port, Port::open(config.ports[i], crews[i], *pool));
@@ -251,7 +256,9 @@ void Engine::State::halt() {
   launched = 0;
   links.reset();
   for (const std::unique_ptr<Port>& port : ports) {
-    port->stop();
+    if (port != nullptr) {
+      port->stop();
+    }
   }
 }
 
@@ -283,6 +290,14 @@ Engine::~Engine() {
   state_->halt();
 }
 
+Result<void> Engine::add_port(const config::Port& options) {
+  return plug(state_->board(), options);
+}
+
+Result<void> Engine::remove_port(const std::string& name) {
+  return unplug(state_->board(), name);
+}
+
 std::vector<RuleHits> Engine::publish(std::unique_ptr<const Generation> next) {
   std::vector<std::vector<std::uint64_t>> counted = state_->slot->publish(std::move(next));
   return sum_hits({counted.begin(), counted.end()});
@@ -295,8 +310,10 @@ void Engine::check_links(std::uint64_t now_ns) {
 DataplaneStatus Engine::status() const {
   DataplaneStatus status{.epoch = state_->slot->running().epoch};
   for (std::size_t i = 0; i < state_->ports.size(); ++i) {
-    status.ports.push_back(status_of(*state_->ports[i]));
-    state_->links->tell(i, status.ports.back());
+    if (state_->ports[i] != nullptr) {
+      status.ports.push_back(status_of(*state_->ports[i]));
+      state_->links->tell(i, status.ports.back());
+    }
   }
   for (std::size_t i = 0; i < state_->workers.size(); ++i) {
     status.workers.push_back(status_of(*state_->workers[i], state_->worker_cpus[i]));

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -30,6 +31,9 @@ class Engine {
   /// Stops the workers, then the ports.
   ~Engine();
 
+  /// As plug() and unplug() of dataplane/dpdk/plug/plug.h.
+  Result<void> add_port(const config::Port& options);
+  Result<void> remove_port(const std::string& name);
   /// As TableSlot::publish; returns the last generation's hits as rule_hits() would.
   std::vector<RuleHits> publish(std::unique_ptr<const Generation> next);
   /// As Dataplane::check_links. Time: monotonic_ns(), or later.

@@ -5,7 +5,9 @@
 #include <optional>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "dataplane/dpdk/fragmenter.h"
+#include "dataplane/dpdk/plug/port_change.h"
 #include "dataplane/packet/headers.h"
 #include "dataplane/packet/rewrite.h"
 
@@ -68,27 +70,18 @@ std::optional<NeighbourMessage> message_of(std::span<const std::uint8_t> frame) 
                        : read_nd(frame, wire::kEthernetBytes);
 }
 
-std::size_t permanent_count(const config::Config& config) {
-  std::size_t count = config.mode.gateways.size();
-  for (const config::Port& port : config.ports) {
-    count += port.addresses.size();
-  }
-  return count;
-}
-
 }  // namespace
 
 ForwardNode::ForwardNode(const config::Config& config, std::span<const MacAddress> macs)
-    : uplink_networks_(config.mode.uplink_networks), neighbours_(permanent_count(config)) {
+    : uplink_networks_(config.mode.uplink_networks),
+      neighbours_(limits::kPodAddressesMax + config.mode.gateways.size()) {
   PORTCULLIS_CHECK(macs.size() == config.ports.size());
+  sides_.reserve(limits::kPortsMax);
   for (std::size_t i = 0; i < config.ports.size(); ++i) {
     const config::Port& options = config.ports[i];
     const auto port = static_cast<PortIndex>(i);
     const bool uplink = options.role == config::Port::Role::uplink;
-    sides_.push_back({.mac = macs[i],
-                      .link_local = link_local_of(macs[i]),
-                      .uplink = uplink,
-                      .errors = TokenBucket(kErrorsASecond, kErrorsBurst)});
+    sides_.push_back(side_of(macs[i], uplink));
     if (uplink) {
       uplink_ = port;
       own_ = options.addresses;
@@ -103,6 +96,40 @@ ForwardNode::ForwardNode(const config::Config& config, std::span<const MacAddres
       neighbours_.add_permanent(gateway, uplink_);
     }
     (gateway.family == Family::v4 ? gateway_v4_ : gateway_v6_) = neighbours_.find(gateway);
+  }
+}
+
+ForwardNode::Side ForwardNode::side_of(const MacAddress& mac, bool uplink) {
+  return {.mac = mac,
+          .link_local = link_local_of(mac),
+          .uplink = uplink,
+          .errors = TokenBucket(kErrorsASecond, kErrorsBurst)};
+}
+
+void ForwardNode::plug(const PortChange& change, std::uint64_t now_ns, Transmit& out) noexcept {
+  PORTCULLIS_CHECK(change.port < sides_.capacity());
+  while (change.port >= sides_.size()) {
+    sides_.push_back(side_of(change.mac, false));
+  }
+  sides_[change.port] = side_of(change.mac, false);
+  for (const IpAddress& address : change.addresses) {
+    // Asked for on the uplink so far, or withdrawn.
+    if (const NeighbourIndex known = neighbours_.find(address); known != kNoNeighbour) {
+      refuse_held(
+          known, {DropReason::neighbour_unresolved, IcmpError::host_unreachable}, now_ns, out);
+      neighbours_.forget(known);
+    }
+    neighbours_.add_permanent(address, change.port);
+  }
+}
+
+void ForwardNode::unplug(PortIndex port, std::uint64_t now_ns, Transmit& out) noexcept {
+  using State = NeighbourTable::Neighbour::State;
+  for (NeighbourIndex i = 0; i < neighbours_.size(); ++i) {
+    if (neighbours_.at(i).state != State::unused && neighbours_.at(i).port == port) {
+      refuse_held(i, {DropReason::no_route, IcmpError::network_unreachable}, now_ns, out);
+      neighbours_.withdraw(i, uplink_, now_ns);
+    }
   }
 }
 
@@ -211,6 +238,10 @@ bool ForwardNode::resolved_or_taken(NeighbourIndex hop,
   if (neighbours_.at(hop).resolved()) {
     neighbours_.use(hop, now_ns);
     return true;
+  }
+  if (neighbours_.at(hop).state == NeighbourTable::Neighbour::State::withdrawn) {
+    refuse(parcel, {DropReason::no_route, IcmpError::network_unreachable}, now_ns, out);
+    return false;
   }
   if (neighbours_.hold(hop, parcel, now_ns)) {
     attend(hop, now_ns, out);
@@ -324,11 +355,18 @@ void ForwardNode::attend(NeighbourIndex index, std::uint64_t now_ns, Transmit& o
       solicit(index, out);
       return;
     case NeighbourTable::Due::give_up:
-      while (const std::optional<Parcel> parcel = neighbours_.take_held(index)) {
-        refuse(
-            *parcel, {DropReason::neighbour_unresolved, IcmpError::host_unreachable}, now_ns, out);
-      }
+      refuse_held(
+          index, {DropReason::neighbour_unresolved, IcmpError::host_unreachable}, now_ns, out);
       return;
+  }
+}
+
+void ForwardNode::refuse_held(NeighbourIndex index,
+                              const Refusal& refusal,
+                              std::uint64_t now_ns,
+                              Transmit& out) noexcept {
+  while (const std::optional<Parcel> parcel = neighbours_.take_held(index)) {
+    refuse(*parcel, refusal, now_ns, out);
   }
 }
 

@@ -19,6 +19,8 @@
 
 namespace portcullis::dataplane {
 
+struct PortChange;
+
 class ForwardNode {
  public:
   static constexpr bool kOverhears = true;
@@ -36,6 +38,11 @@ class ForwardNode {
                 Transmit& out) noexcept;
   void tick(std::uint64_t now_ns, Transmit& out) noexcept;
 
+  /// A pod has come: asks for its addresses. REQUIRES: out knows the port.
+  void plug(const PortChange& change, std::uint64_t now_ns, Transmit& out) noexcept;
+  /// It has gone: its addresses have no route, and what waits for it ends so.
+  void unplug(PortIndex port, std::uint64_t now_ns, Transmit& out) noexcept;
+
  private:
   /// What is fixed about a port.
   struct Side {
@@ -52,6 +59,7 @@ class ForwardNode {
     std::uint16_t mtu = 0;  // For packet_too_big only.
   };
 
+  static Side side_of(const MacAddress& mac, bool uplink);
   [[nodiscard]] bool is_own(const IpAddress& address) const noexcept;
   [[nodiscard]] NeighbourIndex next_hop(const IpAddress& destination,
                                         std::uint64_t now_ns) noexcept;
@@ -77,6 +85,10 @@ class ForwardNode {
              Transmit& out) noexcept;
   void attend(NeighbourIndex index, std::uint64_t now_ns, Transmit& out) noexcept;
   void solicit(NeighbourIndex index, Transmit& out) noexcept;
+  void refuse_held(NeighbourIndex index,
+                   const Refusal& refusal,
+                   std::uint64_t now_ns,
+                   Transmit& out) noexcept;
   void refuse(const Parcel& parcel,
               const Refusal& refusal,
               std::uint64_t now_ns,

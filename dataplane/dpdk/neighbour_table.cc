@@ -88,10 +88,21 @@ void NeighbourTable::forget(NeighbourIndex index) noexcept {
   neighbours_[index] = {};
 }
 
+void NeighbourTable::withdraw(NeighbourIndex index, PortIndex port, std::uint64_t now_ns) noexcept {
+  Neighbour& neighbour = neighbours_[index];
+  neighbour.state = State::withdrawn;
+  neighbour.permanent = false;
+  neighbour.port = port;
+  neighbour.due_ns = now_ns + kWithdrawnNs;
+}
+
 void NeighbourTable::learn(NeighbourIndex index,
                            const MacAddress& mac,
                            std::uint64_t now_ns) noexcept {
   Neighbour& neighbour = neighbours_[index];
+  if (neighbour.state == State::withdrawn) {
+    return;
+  }
   neighbour.mac = mac;
   neighbour.state = State::known;
   neighbour.asked = 0;
@@ -178,6 +189,9 @@ NeighbourTable::Due NeighbourTable::advance(NeighbourIndex index, std::uint64_t 
       }
       neighbour.state = State::absent;
       neighbour.asked = 0;
+      return Due::nothing;
+    case State::withdrawn:
+      forget(index);
       return Due::nothing;
   }
   return Due::nothing;

@@ -24,6 +24,9 @@ inline constexpr std::uint64_t kSolicitationIntervalNs = 500'000'000;
 /// A pod or gateway that does not answer is asked on at this distance, so that its first packet
 /// finds it known once it is there.
 inline constexpr std::uint64_t kAbsentIntervalNs = 1'000'000'000;
+/// So long an address whose port was removed has no route: who still sends there hears of it, and
+/// what is meant for a pod does not leave by the gateway. Then it may be somewhere else.
+inline constexpr std::uint64_t kWithdrawnNs = 60'000'000'000;
 /// A known MAC is confirmed after this long, and used meanwhile.
 inline constexpr std::uint64_t kConfirmIntervalNs = 30'000'000'000;
 
@@ -31,7 +34,8 @@ class NeighbourTable {
  public:
   struct Neighbour {
     /// absent: not known, and nobody is asking. confirming: known and in use, being asked again.
-    enum class State : std::uint8_t { unused, absent, asking, known, confirming };
+    /// withdrawn: it was there, and its port is gone.
+    enum class State : std::uint8_t { unused, absent, asking, known, confirming, withdrawn };
     State state = State::unused;
     bool permanent = false;
     std::uint8_t asked = 0;  // Times, in this round.
@@ -61,6 +65,12 @@ class NeighbourTable {
 
   /// A pod or a gateway. Asked for from the start. REQUIRES: not added before; room.
   void add_permanent(const IpAddress& address, PortIndex port);
+  /// It is gone. For kWithdrawnNs nobody is asked for it and nobody is believed to be it; then it
+  /// is as unknown as any other, behind `port`. REQUIRES: nothing is held for it; and so of the
+  /// next.
+  void withdraw(NeighbourIndex index, PortIndex port, std::uint64_t now_ns) noexcept;
+  /// As if it had never been there.
+  void forget(NeighbourIndex index) noexcept;
   /// kNoNeighbour where nobody has the address.
   [[nodiscard]] NeighbourIndex find(const IpAddress& address) const noexcept;
   /// Makes room by forgetting the neighbour that was wanted the longest ago, resolved ones last.
@@ -94,7 +104,6 @@ class NeighbourTable {
     std::uint16_t next = 0;
   };
   NeighbourIndex take_slot() noexcept;
-  void forget(NeighbourIndex index) noexcept;
   [[nodiscard]] std::size_t bucket(const IpAddress& address) const noexcept;
   Due ask(Neighbour& neighbour, std::uint64_t now_ns, std::uint64_t interval_ns) noexcept;
 

@@ -13,10 +13,12 @@
 
 #include <fmt/format.h>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "dataplane/dpdk/eal.h"
 #include "dataplane/dpdk/offloads.h"
 #include "dataplane/dpdk/spread/rss.h"
+#include "dataplane/packet/headers.h"
 
 namespace portcullis::dataplane {
 namespace {
@@ -28,11 +30,6 @@ constexpr std::uint16_t kTxDescriptors = 1024;
 constexpr std::uint32_t kPoolCache = 256;
 constexpr const char* kPoolName = "portcullis_mbufs";
 
-/// The name under which EAL knows the device: the part before its arguments, or a PCI address.
-std::string device_name(const config::Port& options) {
-  return options.vdev.empty() ? options.pci : options.vdev.substr(0, options.vdev.find(','));
-}
-
 Failure failed(const config::Port& options, std::string_view what, int error) {
   return fail(fmt::format("ports.{}: {} ({}): {}",
                           options.name,
@@ -42,6 +39,14 @@ Failure failed(const config::Port& options, std::string_view what, int error) {
 }
 
 }  // namespace
+
+std::size_t frame_bytes_max(std::uint16_t mtu) {
+  return wire::kEthernetBytes + limits::kVlanTagsMax * wire::kVlanTagBytes + mtu;
+}
+
+std::string device_name(const config::Port& options) {
+  return options.vdev.empty() ? options.pci : options.vdev.substr(0, options.vdev.find(','));
+}
 
 Result<std::unique_ptr<BufferPool>> BufferPool::make(const config::Eal& options,
                                                      std::size_t frame_bytes_max) {
@@ -67,6 +72,10 @@ Result<std::unique_ptr<BufferPool>> BufferPool::make(const config::Eal& options,
                     rte_strerror(rte_errno)));
   }
   return std::unique_ptr<BufferPool>(new BufferPool(pool));
+}
+
+std::size_t BufferPool::frame_bytes_max() const {
+  return rte_pktmbuf_data_room_size(pool_) - std::size_t{RTE_PKTMBUF_HEADROOM};
 }
 
 BufferPool::~BufferPool() {
@@ -107,7 +116,17 @@ Port::Port(config::Port options, Crew crew, std::uint16_t id, const BufferPool& 
 
 Port::~Port() {
   stop();
+  rte_eth_dev_info device{};
+  const bool is_told = rte_eth_dev_info_get(id_, &device) == 0;
   rte_eth_dev_close(id_);
+  if (!options_.vdev.empty() && is_told && device.device != nullptr) {
+    if (const int error = rte_dev_remove(device.device); error != 0) {
+      log::warn("ports.{}: device {} stays, so that none can have its name: {}",
+                options_.name,
+                device_name(options_),
+                rte_strerror(-error));
+    }
+  }
 }
 
 /// One queue each way, or one for each of the crew. A virtual device gets several to send from only

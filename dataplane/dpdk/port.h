@@ -27,11 +27,19 @@ class BufferPool {
   BufferPool& operator=(const BufferPool&) = delete;
   ~BufferPool();
   [[nodiscard]] rte_mempool* get() const { return pool_; }
+  /// The largest frame that one of them holds.
+  [[nodiscard]] std::size_t frame_bytes_max() const;
 
  private:
   explicit BufferPool(rte_mempool* pool) : pool_(pool) {}
   rte_mempool* pool_;
 };
+
+/// The largest frame of a port of this MTU.
+std::size_t frame_bytes_max(std::uint16_t mtu);
+
+/// The name under which EAL knows the device: the part before its arguments, or a PCI address.
+std::string device_name(const config::Port& options);
 
 /// Queues of a port: one for each of its crew, or one for whoever serves it for all.
 struct Queues {
@@ -49,7 +57,7 @@ class Port {
                                             const BufferPool& pool);
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
-  /// Stops and closes the device.
+  /// Stops and closes the device; EAL forgets a virtual one, so that its name can be used again.
   ~Port();
 
   /// Lets packets in. Where the device seemed to be able to spread them over the crew, and proves

@@ -7,7 +7,9 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "base/check.h"
 #include "dataplane/dpdk/fragmenter.h"
+#include "dataplane/dpdk/plug/port_change.h"
 #include "dataplane/dpdk/tsan.h"
 
 namespace portcullis::dataplane {
@@ -37,14 +39,45 @@ void let_go(std::span<rte_mbuf* const> packets) {
 Transmit::Transmit(std::span<const std::unique_ptr<Port>> ports,
                    const BufferPool& pool,
                    Share share)
-    : pool_(pool.get()), lanes_(ports.size()), carriages_(std::move(share.carriages)) {
-  waiting_.reserve(ports.size());
+    : pool_(pool.get()), carriages_(std::move(share.carriages)) {
+  const std::size_t others = share.roads.empty() ? 0 : share.roads.size() - 1;
+  lanes_.reserve(share.ports_max);
+  waiting_.reserve(share.ports_max);
+  roads_.reserve(share.ports_max);
+  carriages_.reserve(share.ports_max * others);
   for (std::size_t i = 0; i < ports.size(); ++i) {
-    lanes_[i].device = ports[i]->id();
-    lanes_[i].way = share.ways_out[i];
-    lanes_[i].mtu = ports[i]->options().mtu;
-    lanes_[i].mac = ports[i]->mac();
+    open({.port = static_cast<PortIndex>(i),
+          .part = {.way_out = share.ways_out[i]},
+          .device = ports[i]->id(),
+          .mtu = ports[i]->options().mtu,
+          .mac = ports[i]->mac()});
   }
+}
+
+void Transmit::open(const PortChange& change) noexcept {
+  if (change.port >= lanes_.size()) {
+    PORTCULLIS_CHECK(change.port < lanes_.capacity());
+    lanes_.resize(change.port + 1U);
+  }
+  Lane& lane = lanes_[change.port];
+  lane.device = change.device;
+  lane.way = change.part.way_out;
+  lane.mtu = change.mtu;
+  lane.mac = change.mac;
+  if (lane.way.road != nullptr && std::ranges::find(roads_, lane.way.road) == roads_.end()) {
+    roads_.push_back(lane.way.road);
+  }
+  PORTCULLIS_CHECK(carriages_.size() + change.part.carriages.size() <= carriages_.capacity());
+  carriages_.insert(carriages_.end(), change.part.carriages.begin(), change.part.carriages.end());
+}
+
+/// No more than a road holds comes, since nobody puts anything on it.
+void Transmit::clear(PortIndex port) noexcept {
+  for (Carriage& carriage : carriages_) {
+    while (carriage.port == port && carry(carriage) > 0) {
+    }
+  }
+  std::erase_if(carriages_, [port](const Carriage& carriage) { return carriage.port == port; });
 }
 
 void Transmit::flush_full(PortIndex port) noexcept {
@@ -121,12 +154,14 @@ void Transmit::flush(Lane& lane) noexcept {
   const std::span<rte_mbuf*> packets(lane.packets.data(), count);
   DropReason reason = DropReason::tx_full;
   std::size_t sent = 0;
-  if (lane.way.road == nullptr) [[likely]] {
+  if (lane.way.by == WayOut::By::queue) [[likely]] {
     let_go(packets);
     sent = rte_eth_tx_burst(lane.device, lane.way.queue, packets.data(), count);
-  } else {
+  } else if (lane.way.by == WayOut::By::road) {
     reason = DropReason::handover_full;
     sent = hand_over(lane, packets);
+  } else {
+    reason = DropReason::no_route;  // The port went after they were judged.
   }
   const std::uint64_t continued = std::exchange(lane.continued, 0);
   for (std::size_t i = sent; i < count; ++i) {
@@ -183,8 +218,8 @@ std::size_t Transmit::carry(Carriage& carriage) noexcept {
 
 std::uint64_t Transmit::refused() const noexcept {
   std::uint64_t refused = 0;
-  for (const Lane& lane : lanes_) {
-    refused += lane.way.road == nullptr ? 0 : lane.way.road->refused().get();
+  for (const Handover* const road : roads_) {
+    refused += road->refused().get();
   }
   return refused;
 }

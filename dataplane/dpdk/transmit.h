@@ -19,6 +19,8 @@ struct rte_mbuf;
 
 namespace portcullis::dataplane {
 
+struct PortChange;
+
 /// Packets that were lost ahead of the pipeline, or that it let pass and that were lost behind it,
 /// by reason.
 struct alignas(64) Losses {
@@ -62,6 +64,12 @@ class Transmit {
   static void consume(rte_mbuf* packet) noexcept;
   /// Hands everything to the devices, or to the workers that may; what they do not take is dropped.
   void flush() noexcept;
+  /// From now on there is such a port. Cost: no allocation; so of the next two.
+  void open(const PortChange& change) noexcept;
+  /// From now on there is none, and what is sent to it is dropped.
+  void close(PortIndex port) noexcept { lanes_[port].way.by = WayOut::By::nobody; }
+  /// Sends the last of what other workers hand over for it.
+  void clear(PortIndex port) noexcept;
   /// Sends what other workers handed over for it, and says how many packets that were. What a
   /// device does not take is dropped, and counts as theirs.
   std::size_t carry() noexcept;
@@ -94,6 +102,7 @@ class Transmit {
   std::vector<Lane> lanes_;
   std::vector<PortIndex> waiting_;  // Lanes with packets; capacity taken at start.
   std::vector<Carriage> carriages_;
+  std::vector<const Handover*> roads_;  // That it ever used, each once.
   Losses losses_;
   Counter handed_;
 };

@@ -73,6 +73,9 @@ Worker::Worker(const WorkerSetup& setup,
       transmit_(ports, pool, setup.exchange->share(setup.index)),
       forwarder_(std::move(forwarder)),
       rejections_(kRejectionsASecond, kRejectionsBurst) {
+  const std::size_t ports_max = setup.exchange->share(setup.index).ports_max;
+  sources_.reserve(ports_max);
+  is_kernels_.reserve(ports_max);
   for (const std::unique_ptr<Port>& port : ports) {
     is_kernels_.push_back(port->is_kernels() ? 1 : 0);
   }
@@ -105,6 +108,10 @@ void Worker::loop(F& forwarder) noexcept {
 
 template <Forwarder F>
 void Worker::turn(TableSlot::Reader& reader, std::uint64_t now_ns, F& forwarder) noexcept {
+  if (PortChange* const change = port_mailbox_.posted(); change != nullptr) [[unlikely]] {
+    take(*change, now_ns, forwarder);
+    port_mailbox_.let_go();
+  }
   const Generation& generation = reader.current();
   const Poll poll{generation, reader.hits(), now_ns};
   std::size_t received = 0;
@@ -127,6 +134,44 @@ void Worker::turn(TableSlot::Reader& reader, std::uint64_t now_ns, F& forwarder)
     empty_polls_ = 0;
   } else if (!asked) {
     rest(reader);
+  }
+}
+
+/// A port comes or goes. Nothing waits to be sent yet.
+template <Forwarder F>
+void Worker::take(PortChange& change, std::uint64_t now_ns, F& forwarder) noexcept {
+  constexpr bool kRoutes = requires {
+    forwarder.plug(change, now_ns, transmit_);
+  };
+  using Step = PortChange::Step;
+  const PortIndex port = change.port;
+  switch (change.step) {
+    case Step::learn:
+      is_kernels_.resize(std::max<std::size_t>(is_kernels_.size(), port + 1U));
+      is_kernels_[port] = change.is_kernels ? 1 : 0;
+      pipeline_.exchange_sources(port, change.sources);
+      transmit_.open(change);
+      if constexpr (kRoutes) {
+        forwarder.plug(change, now_ns, transmit_);
+      }
+      break;
+    case Step::serve:
+      if (change.part.source) {
+        sources_.push_back(*change.part.source);
+      }
+      break;
+    case Step::rest:
+      std::erase_if(sources_, [port](const Source& source) { return source.port == port; });
+      break;
+    case Step::forget:
+      if constexpr (kRoutes) {
+        forwarder.unplug(port, now_ns, transmit_);
+      }
+      transmit_.close(port);
+      break;
+    case Step::clear:
+      transmit_.clear(port);
+      break;
   }
 }
 

@@ -14,6 +14,7 @@
 #include "dataplane/dpdk/forward_mirror.h"
 #include "dataplane/dpdk/forward_node.h"
 #include "dataplane/dpdk/forward_wire.h"
+#include "dataplane/dpdk/plug/port_change.h"
 #include "dataplane/dpdk/spread/exchange.h"
 #include "dataplane/dpdk/table_slot.h"
 #include "dataplane/dpdk/token_bucket.h"
@@ -53,6 +54,8 @@ class Worker {
 
   /// Where a question about its flows is laid for it.
   [[nodiscard]] FlowMailbox& mailbox() noexcept { return pipeline_.mailbox(); }
+  /// Where a port that comes or goes is laid for it.
+  [[nodiscard]] PortMailbox& port_mailbox() noexcept { return port_mailbox_; }
   [[nodiscard]] const Counters& counters() const noexcept { return pipeline_.counters(); }
   /// Packets lost after they were judged, and others ahead of it.
   [[nodiscard]] const Losses& losses() const noexcept { return transmit_.losses(); }
@@ -88,6 +91,8 @@ class Worker {
   void turn(TableSlot::Reader& reader, std::uint64_t now_ns, F& forwarder) noexcept;
   template <Forwarder F>
   void finish(TableSlot::Reader& reader, const Clock& clock, F& forwarder) noexcept;
+  template <Forwarder F>
+  void take(PortChange& change, std::uint64_t now_ns, F& forwarder) noexcept;
   template <Forwarder F>
   std::size_t serve(const Source& source, const Poll& poll, F& forwarder) noexcept;
   template <Forwarder F>
@@ -136,6 +141,7 @@ class Worker {
   Counter busy_polls_;
   Counter checksums_finished_;
   alignas(64) std::atomic<bool> stopping_{false};
+  PortMailbox port_mailbox_;  // In a line that each turn reads anyway.
 };
 
 }  // namespace portcullis::dataplane

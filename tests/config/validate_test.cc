@@ -58,6 +58,20 @@ void expect_said(const Config& config, const std::string& field, const std::stri
   EXPECT_EQ(all.find('\n'), all.size() - 1) << "one complaint is enough:\n" << all;
 }
 
+TEST(Validate, WantsAGatewayToBeNoPod) {
+  Config config = good_node();
+  config.ports[0].addresses = {ip("192.0.2.1")};
+  expect_said(config, "ports.web.addresses", "192.0.2.1 is a gateway");
+}
+
+TEST(Validate, BoundsTheAddressesOfARouter) {
+  Config config = good_node();
+  for (std::uint32_t i = 0; i < limits::kPodAddressesMax; ++i) {
+    config.ports[0].addresses.push_back(IpAddress::from_v4(0x0b00'0000U + i));
+  }
+  expect_said(config, "ports", "addresses of ports are more than the 1024");
+}
+
 TEST(Validate, AcceptsEveryMode) {
   EXPECT_EQ(said(good_wire()), "");
   EXPECT_EQ(said(good_node()), "");

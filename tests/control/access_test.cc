@@ -58,7 +58,8 @@ TEST(RolesOfCallers, DecideAboutEveryMethod) {
     EXPECT_TRUE(may(kStaff, method)) << method;
     EXPECT_FALSE(is_audited(method)) << method;
   }
-  for (const char* method : {"plan", "confirm", "rollback", "conntrack.flush"}) {
+  for (const char* method :
+       {"plan", "confirm", "rollback", "conntrack.flush", "port.add", "port.remove"}) {
     EXPECT_FALSE(may(kStaff, method)) << method;
     EXPECT_TRUE(may(kOncall, method)) << method;
   }

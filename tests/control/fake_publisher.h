@@ -9,13 +9,14 @@
 
 #include <fmt/format.h>
 
+#include "control/port/ports.h"
 #include "control/reconcile.h"
 #include "dataplane/conntrack.h"
 #include "dataplane/flows/query.h"
 
 namespace portcullis::control {
 
-class FakePublisher : public Publisher {
+class FakePublisher : public Publisher, public PortDriver {
  public:
   Result<Publication> publish(std::shared_ptr<const classifier::Table> table,
                               std::size_t rule_ids) override {
@@ -55,6 +56,21 @@ class FakePublisher : public Publisher {
     return answers;
   }
 
+  Result<void> add_port(const config::Port& options) override {
+    if (broken) {
+      return fail(fmt::format("ports.{}: cannot create device", options.name));
+    }
+    port_calls.push_back(fmt::format("+{} {} {}", options.name, options.vdev, options.mtu));
+    return {};
+  }
+  Result<void> remove_port(const std::string& name) override {
+    if (broken) {
+      return fail("it stays");
+    }
+    port_calls.push_back("-" + name);
+    return {};
+  }
+
   dataplane::PortStatus port{.name = "inside", .link_up = true, .rx_packets = 10};
   static constexpr std::uint64_t kNowNs = 1'000'000'000'000;
   std::unique_ptr<dataplane::Conntrack> flow_table;
@@ -62,6 +78,7 @@ class FakePublisher : public Publisher {
   std::size_t ids = 0;
   std::uint64_t published = 0;
   std::vector<dataplane::RuleHits> hits;
+  std::vector<std::string> port_calls;
   bool broken = false;
   std::uint64_t denied = 4;  // Packets, by policy.
 };

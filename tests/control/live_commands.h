@@ -24,6 +24,7 @@ class LivePlane {
         server_({}, [this](LiveServer& live, std::string message, const Server::Reply& reply) {
           if (!commands_) {
             daemon_.config = config_;
+            daemon_.port_driver = &publisher_;
             Archive* const archive = archive_ ? &*archive_ : nullptr;
             changes_ = std::make_unique<Changes>(
                 live.lane(), reconcile_, daemon_, archive, std::move(audit_));

@@ -34,6 +34,22 @@ TEST(NeighbourTable, AsksForAPermanentNeighbourForEver) {
   EXPECT_FALSE(table.at(index).resolved());
 }
 
+TEST(NeighbourTable, KeepsAWithdrawnAddressForAWhile) {
+  NeighbourTable table(1);
+  table.add_permanent(host(1), 3);
+  const NeighbourIndex index = table.find(host(1));
+  table.withdraw(index, 7, kSecond);
+  table.learn(index, kMac, kSecond);
+  EXPECT_FALSE(table.at(index).resolved()) << "somebody else is believed to be it";
+  EXPECT_EQ(table.at(index).port, 7);
+  EXPECT_EQ(table.advance(index, kSecond + kWithdrawnNs - 1), Due::nothing);
+  EXPECT_EQ(table.find(host(1)), index);
+  EXPECT_EQ(table.advance(index, kSecond + kWithdrawnNs), Due::nothing);
+  EXPECT_EQ(table.find(host(1)), kNoNeighbour);
+  table.add_permanent(host(1), 4);
+  EXPECT_EQ(table.at(table.find(host(1))).port, 4);
+}
+
 TEST(NeighbourTable, GivesUpHeldPacketsAfterThreeQuestions) {
   NeighbourTable table(0);
   const NeighbourIndex index = table.add(host(1), 0, 5);

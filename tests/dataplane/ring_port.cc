@@ -8,9 +8,11 @@
 #include <thread>
 #include <utility>
 
+#include <rte_bus_vdev.h>
 #include <rte_eal.h>
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
+#include <rte_malloc.h>
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 #include <unistd.h>
@@ -103,9 +105,30 @@ std::size_t free_buffers() {
   return rte_mempool_avail_count(buffers());
 }
 
+std::size_t engine_buffers_in_use() {
+  const rte_mempool* const pool = rte_mempool_lookup("portcullis_mbufs");
+  PORTCULLIS_CHECK(pool != nullptr);
+  return rte_mempool_in_use_count(pool);
+}
+
+std::size_t dpdk_bytes_in_use() {
+  std::size_t bytes = 0;
+  for (int socket = 0; socket < RTE_MAX_NUMA_NODES; ++socket) {
+    rte_malloc_socket_stats stats{};
+    if (rte_malloc_get_socket_stats(socket, &stats) == 0) {
+      bytes += stats.heap_allocsz_bytes;
+    }
+  }
+  return bytes;
+}
+
 RingPort::RingPort(const std::string& name)
     : name_(name), in_(make_ring(name + "_in")), out_(make_ring(name + "_out")) {
-  PORTCULLIS_CHECK(rte_eth_from_rings(name.c_str(), &in_, 1, &out_, 1, 0) >= 0);
+  plug_in();
+}
+
+void RingPort::plug_in() {
+  PORTCULLIS_CHECK(rte_eth_from_rings(name_.c_str(), &in_, 1, &out_, 1, 0) >= 0);
 }
 
 RingPort::~RingPort() {
@@ -114,6 +137,7 @@ RingPort::~RingPort() {
   while (rte_ring_dequeue(in_, &packet) == 0) {
     rte_pktmbuf_free(static_cast<rte_mbuf*>(packet));
   }
+  rte_vdev_uninit(device().c_str());  // Where nobody has closed it.
   rte_ring_free(in_);
   rte_ring_free(out_);
 }

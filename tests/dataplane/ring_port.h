@@ -25,6 +25,10 @@ config::Eal test_eal_options();
 
 /// Buffers that frames put into ring ports may still take: all, when none is on its way.
 std::size_t free_buffers();
+/// Buffers of the running engine that are in use: none, when no packet of its own is on its way.
+std::size_t engine_buffers_in_use();
+/// Bytes that DPDK's own memory has given out.
+std::size_t dpdk_bytes_in_use();
 
 class RingPort {
  public:
@@ -33,6 +37,9 @@ class RingPort {
   RingPort(const RingPort&) = delete;
   RingPort& operator=(const RingPort&) = delete;
   ~RingPort();
+
+  /// Makes the device again, after whoever had the port has closed it.
+  void plug_in();
 
   /// For config::Port::vdev.
   [[nodiscard]] std::string device() const { return "net_ring_" + name_; }

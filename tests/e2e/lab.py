@@ -99,22 +99,26 @@ class Lab:
         return tables + [("uplink", "up0", "uplink", NODE_ADDRESSES)]
 
     def _build_node(self):
-        for name, pod in self.pods.items():
-            inside = self.namespaces[name]
-            plug(self.node, pod.name, inside)
-            _silence(self.node, pod.name)
-            netns.ip_batch(inside, [
-                f"addr add {pod.addresses[0]}/32 dev eth0",
-                f"addr add {pod.addresses[1]}/128 dev eth0 nodad",
-                f"route add default via {POD_GATEWAYS[0]} dev eth0 onlink",
-                f"route add default via {POD_GATEWAYS[1]} dev eth0"])
-            make_like_a_card(inside)
+        for name in self.pods:
+            self.join_node(name)
         plug(self.node, "up0", self.world)
         _silence(self.node, "up0")
         self._address_world(UPLINK_GATEWAYS, UPLINK_NETWORKS)
         netns.ip_batch(self.world, [
             f"route add {shop.POD_NETWORKS[0]} via {NODE_ADDRESSES[0]}",
             f"route add {shop.POD_NETWORKS[1]} via {NODE_ADDRESSES[1]}"])
+
+    def join_node(self, name):
+        """A pod's veth, whose far end is in the node's namespace and has the pod's short name."""
+        pod, inside = self.pods[name], self.namespaces[name]
+        plug(self.node, pod.name, inside)
+        _silence(self.node, pod.name)
+        netns.ip_batch(inside, [
+            f"addr add {pod.addresses[0]}/32 dev eth0",
+            f"addr add {pod.addresses[1]}/128 dev eth0 nodad",
+            f"route add default via {POD_GATEWAYS[0]} dev eth0 onlink",
+            f"route add default via {POD_GATEWAYS[1]} dev eth0"])
+        make_like_a_card(inside)
 
     def _build_wire(self):
         for side in ("left", "right"):

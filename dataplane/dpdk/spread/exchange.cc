@@ -6,15 +6,17 @@
 
 #include <fmt/format.h>
 
+#include "base/limits.h"
+
 namespace portcullis::dataplane {
 namespace {
 
-/// Who of a port's crew serves its queues where it has but one: they take turns, port by port.
-std::size_t host_of(std::span<const std::unique_ptr<Port>> ports, std::size_t index) {
-  const Crew& crew = ports[index]->crew();
-  const auto turn = std::ranges::count_if(
-      ports.first(index), [&crew](const auto& port) { return port->crew() == crew; });
-  return crew[static_cast<std::size_t>(turn) % crew.size()];
+/// Only a router's ports come and go.
+std::size_t ports_max_of(std::span<const std::unique_ptr<Port>> ports) {
+  const bool router = std::ranges::any_of(ports, [](const std::unique_ptr<Port>& port) {
+    return port->options().role == config::Port::Role::uplink;
+  });
+  return router ? limits::kPortsMax : ports.size();
 }
 
 }  // namespace
@@ -24,12 +26,11 @@ Result<std::unique_ptr<Exchange>> Exchange::make(std::span<const std::unique_ptr
   std::unique_ptr<Exchange> exchange(new Exchange(workers));
   for (Share& share : exchange->shares_) {
     share.roads.resize(workers, nullptr);
-    share.ways_out.resize(ports.size());
+    share.ports_max = ports_max_of(ports);
   }
   for (std::size_t i = 0; i < ports.size(); ++i) {
     PORTCULLIS_TRY_VOID(exchange->join(ports[i]->crew()));
-    PORTCULLIS_TRY_VOID(
-        exchange->add_port(static_cast<PortIndex>(i), *ports[i], host_of(ports, i)));
+    PORTCULLIS_TRY_VOID(exchange->plug(static_cast<PortIndex>(i), *ports[i]));
   }
   return exchange;
 }
@@ -53,27 +54,69 @@ Result<void> Exchange::join(const Crew& crew) {
   return {};
 }
 
-Result<void> Exchange::add_port(PortIndex index, const Port& port, std::size_t host) {
+/// Of several with as few queues, the first.
+std::uint16_t Exchange::host_of(const Crew& crew) const {
+  return *std::ranges::min_element(
+      crew, {}, [this](std::uint16_t worker) { return shares_[worker].sources.size(); });
+}
+
+Result<Handover*> Exchange::road_out(std::uint16_t worker, PortIndex port) {
+  Handover*& road = roads_out_[{worker, port}];
+  if (road == nullptr) {
+    PORTCULLIS_TRY(road, add_road(fmt::format("portcullis_{}_p{}", worker, port)));
+  }
+  return road;
+}
+
+Result<std::vector<PortPart>> Exchange::plug(PortIndex index, const Port& port) {
+  using By = WayOut::By;
   const Crew& crew = port.crew();
   const Source source{
       .port = index, .device = port.id(), .shared = crew.size() > 1, .owners = owners_of(crew)};
+  const std::uint16_t host = host_of(crew);
+  std::vector<PortPart> parts(shares_.size());
   for (std::size_t place = 0; place < crew.size(); ++place) {
     const auto queue = static_cast<std::uint16_t>(place);
     const std::uint16_t worker = crew[place];
-    Share& share = shares_[worker];
+    PortPart& part = parts[worker];
     if (port.queues().rx > 1 || worker == host) {
-      share.sources.push_back(source);
-      share.sources.back().queue = port.queues().rx > 1 ? queue : std::uint16_t{0};
+      part.source = source;
+      part.source->queue = port.queues().rx > 1 ? queue : std::uint16_t{0};
     }
     if (port.queues().tx > 1) {
-      share.ways_out[index].queue = queue;
-    } else if (worker != host) {
-      PORTCULLIS_TRY(share.ways_out[index].road,
-                     add_road(fmt::format("portcullis_{}_p{}", worker, index)));
-      shares_[host].carriages.push_back({.road = share.ways_out[index].road, .device = port.id()});
+      part.way_out = {.by = By::queue, .queue = queue};
+    } else if (worker == host) {
+      part.way_out = {.by = By::queue};
+    } else {
+      PORTCULLIS_TRY(Handover* const road, road_out(worker, index));
+      part.way_out = {.by = By::road, .road = road};
+      parts[host].carriages.push_back({.road = road, .port = index, .device = port.id()});
     }
   }
-  return {};
+  add(index, parts);
+  return parts;
+}
+
+void Exchange::add(PortIndex index, const std::vector<PortPart>& parts) {
+  for (std::size_t worker = 0; worker < shares_.size(); ++worker) {
+    Share& share = shares_[worker];
+    const PortPart& part = parts[worker];
+    if (part.source) {
+      share.sources.push_back(*part.source);
+    }
+    share.ways_out.resize(std::max<std::size_t>(share.ways_out.size(), index + 1U));
+    share.ways_out[index] = part.way_out;
+    share.carriages.insert(share.carriages.end(), part.carriages.begin(), part.carriages.end());
+  }
+}
+
+void Exchange::unplug(PortIndex index) {
+  const auto is_its = [index](const auto& one) { return one.port == index; };
+  for (Share& share : shares_) {
+    std::erase_if(share.sources, is_its);
+    std::erase_if(share.carriages, is_its);
+    share.ways_out[index] = {};
+  }
 }
 
 }  // namespace portcullis::dataplane
