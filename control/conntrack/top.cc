@@ -14,7 +14,6 @@ namespace {
 
 using dataplane::FlowAnswer;
 using dataplane::FlowGroup;
-using dataplane::FlowTuple;
 using dataplane::GroupedBy;
 using nlohmann::json;
 
@@ -139,7 +138,7 @@ std::vector<FlowAnswer> summed_up(std::vector<FlowAnswer> answers) {
     counted.push_back(std::exchange(answer.groups, {}));
     missed += std::exchange(answer.missed_max, 0);
   }
-  answers.front().groups = dataplane::merge(std::move(counted));
+  answers.front().groups = dataplane::merge(counted);
   answers.front().missed_max = missed;
   return answers;
 }

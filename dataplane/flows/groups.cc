@@ -86,7 +86,7 @@ std::vector<FlowGroup> FlowGroups::groups() const {
   return found;
 }
 
-std::vector<FlowGroup> merge(std::vector<std::vector<FlowGroup>> counted) {
+std::vector<FlowGroup> merge(const std::vector<std::vector<FlowGroup>>& counted) {
   const auto hash = [](const FlowTuple& key) { return static_cast<std::size_t>(hash_of(key, 0)); };
   std::unordered_map<FlowTuple, FlowGroup, decltype(hash)> by_key(0, hash);
   for (const std::vector<FlowGroup>& groups : counted) {

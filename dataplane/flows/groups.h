@@ -56,6 +56,6 @@ class FlowGroups {
 /// What several have counted, together: a group's counts and errors are summed, and one that a
 /// counter has left out may have as many flows there as its missed_max() says.
 /// Shapes: result in descending order of flows.
-std::vector<FlowGroup> merge(std::vector<std::vector<FlowGroup>> counted);
+std::vector<FlowGroup> merge(const std::vector<std::vector<FlowGroup>>& counted);
 
 }  // namespace portcullis::dataplane
