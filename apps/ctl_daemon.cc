@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The verbs that ask the running daemon: commit, confirm, plan, status, history, rollback.
+// The verbs that ask the running daemon: commit, confirm, plan, status, history, show,
+// diff, rollback.
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -31,6 +32,17 @@ struct ConfirmOptions {
 struct PlanOptions {
   DaemonOptions daemon;
   std::vector<std::string> paths;
+};
+
+struct ShowOptions {
+  DaemonOptions daemon;
+  std::optional<std::uint64_t> revision;
+};
+
+struct DiffOptions {
+  DaemonOptions daemon;
+  std::optional<std::uint64_t> from;
+  std::optional<std::uint64_t> to;
 };
 
 struct RollbackOptions {
@@ -154,6 +166,40 @@ void add_rollback(CLI::App& program, int& exit_code) {
   });
 }
 
+void add_show(CLI::App& program, int& exit_code) {
+  auto options = std::make_shared<ShowOptions>();
+  CLI::App* verb = program.add_subcommand("show", "A revision of the history, with its objects");
+  verb->add_option("revision", options->revision, "Its number; without one, the running revision")
+      ->type_name("N");
+  add_daemon_options(*verb, options->daemon);
+  verb->callback([options, &exit_code] {
+    exit_code = tell(control::ask_show(target_of(options->daemon), options->revision));
+  });
+}
+
+constexpr const char* kDiffExamples =
+    R"(By content: an object that only moved to another file or line is not named.
+Exit codes: 0 they say the same, 1 they differ, 2 trouble.
+
+Examples:
+  portcullis diff              the running revision beside the one ahead of it
+  portcullis diff 4            the running revision beside revision 4
+  portcullis diff 4 7          revision 7 beside revision 4)";
+
+void add_diff(CLI::App& program, int& exit_code) {
+  auto options = std::make_shared<DiffOptions>();
+  CLI::App* verb =
+      program.add_subcommand("diff", "The objects by which two revisions of the history differ");
+  verb->add_option("from", options->from, "The one ahead of the running one, unless said")
+      ->type_name("N");
+  verb->add_option("to", options->to, "The running one, unless said")->type_name("M");
+  add_daemon_options(*verb, options->daemon);
+  verb->footer(kDiffExamples);
+  verb->callback([options, &exit_code] {
+    exit_code = tell(control::ask_diff(target_of(options->daemon), options->from, options->to));
+  });
+}
+
 using Ask = control::Told (*)(const control::Target&);
 
 void add_plain(CLI::App& program, const char* name, const char* about, Ask ask, int& exit_code) {
@@ -207,6 +253,8 @@ void add_daemon_verbs(CLI::App& program, int& exit_code) {
             "The revisions that were enforced, newest first",
             control::ask_history,
             exit_code);
+  add_show(program, exit_code);
+  add_diff(program, exit_code);
   add_rollback(program, exit_code);
 }
 

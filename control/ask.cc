@@ -141,6 +141,25 @@ Told ask_history(const Target& target) {
   return ask(target, "history", json::object(), render_history);
 }
 
+Told ask_show(const Target& target, std::optional<std::uint64_t> revision) {
+  return ask(target, "show", {{"revision", revision ? json(*revision) : json()}}, render_show);
+}
+
+Told ask_diff(const Target& target,
+              std::optional<std::uint64_t> from,
+              std::optional<std::uint64_t> to) {
+  bool differs = false;
+  Target asked = target;
+  asked.json = false;
+  const json params = {{"from", from ? json(*from) : json()}, {"to", to ? json(*to) : json()}};
+  Told told = ask(asked, "diff", params, [&](const json& result) {
+    differs = !result.value("changes", json::array()).empty();
+    return target.json ? dump(result) : render_diff(result);
+  });
+  told.exit_code = told.exit_code == 0 && differs ? 1 : told.exit_code;
+  return told;
+}
+
 Told ask_rollback(const Target& target,
                   std::optional<std::uint64_t> revision,
                   const std::string& comment) {

@@ -43,6 +43,12 @@ Told ask_confirm(const Target& target, std::optional<std::uint64_t> revision);
 Told ask_plan(const Target& target, std::span<const policy::Manifest> manifests);
 Told ask_status(const Target& target);
 Told ask_history(const Target& target);
+/// Of the running revision, or of this one.
+Told ask_show(const Target& target, std::optional<std::uint64_t> revision);
+/// Exit code 1: they differ. Absent: the running one, and the one ahead of it.
+Told ask_diff(const Target& target,
+              std::optional<std::uint64_t> from,
+              std::optional<std::uint64_t> to);
 Told ask_rollback(const Target& target,
                   std::optional<std::uint64_t> revision,
                   const std::string& comment);

@@ -26,7 +26,7 @@ using nlohmann::json;
 /// nobody's status.
 constexpr std::size_t kInlineBytesMax = std::size_t{64} << 10U;
 constexpr std::string_view kMethods =
-    "hello, commit, confirm, plan, status, history, rollback, explain, conntrack.list, "
+    "hello, commit, confirm, plan, status, history, show, diff, rollback, explain, conntrack.list, "
     "conntrack.top, conntrack.stats, conntrack.flush, port.add and port.remove";
 
 /// The port of `explain`: a number, or "-" for a flow that only rules without ports match.
@@ -44,14 +44,15 @@ tl::expected<std::string, RpcError> port_text(const json& params) {
   return wrong_params("port is neither a number from 0 to 65535 nor \"-\"");
 }
 
-/// The parameter `revision`, which may be left out.
-tl::expected<std::optional<std::uint64_t>, RpcError> revision_of(const json& params) {
-  const auto revision = params.find("revision");
+/// A revision's number, which may be left out.
+tl::expected<std::optional<std::uint64_t>, RpcError> revision_of(const json& params,
+                                                                 const char* name = "revision") {
+  const auto revision = params.find(name);
   if (revision == params.end() || revision->is_null()) {
     return std::nullopt;
   }
   if (!revision->is_number_unsigned()) {
-    return wrong_params("revision is not a number of the history");
+    return wrong_params(fmt::format("{} is not a number of the history", name));
   }
   return revision->get<std::uint64_t>();
 }
@@ -133,6 +134,12 @@ void Commands::dispatch(const Caller& caller, Request request, const Done& done)
   }
   if (method == "plan") {
     return plan_request(params, done);
+  }
+  if (method == "show") {
+    return show_request(params, done);
+  }
+  if (method == "diff") {
+    return diff_request(params, done);
   }
   if (method == "rollback") {
     return rollback_request(caller, params, done);
@@ -220,6 +227,29 @@ void Commands::confirm_request(const Caller& caller, const json& params, const D
     return done(tl::unexpected(revision.error()));
   }
   changes_.confirm(*revision, caller.text(), done);
+}
+
+void Commands::show_request(const json& params, const Done& done) {
+  if (const auto known = only(params, {"revision"}); !known) {
+    return done(tl::unexpected(known.error()));
+  }
+  const auto revision = revision_of(params);
+  if (!revision) {
+    return done(tl::unexpected(revision.error()));
+  }
+  changes_.show(*revision, done);
+}
+
+void Commands::diff_request(const json& params, const Done& done) {
+  if (const auto known = only(params, {"from", "to"}); !known) {
+    return done(tl::unexpected(known.error()));
+  }
+  const auto from = revision_of(params, "from");
+  const auto to = revision_of(params, "to");
+  if (!from || !to) {
+    return done(tl::unexpected((from ? to : from).error()));
+  }
+  changes_.diff(*from, *to, done);
 }
 
 void Commands::flows_request(const Caller& caller, const Request& request, const Done& done) {

@@ -36,6 +36,8 @@ class Commands {
   void plan_request(nlohmann::json& params, const Done& done);
   void rollback_request(const Caller& caller, const nlohmann::json& params, const Done& done);
   void confirm_request(const Caller& caller, const nlohmann::json& params, const Done& done);
+  void show_request(const nlohmann::json& params, const Done& done);
+  void diff_request(const nlohmann::json& params, const Done& done);
   /// Asks the workers about their flows, on the lane.
   void flows_request(const Caller& caller, const Request& request, const Done& done);
 

@@ -308,12 +308,25 @@ Row stats_row(const std::string& name, const json& stats) {
           text(stats, "revoked")};
 }
 
-std::string diagnostic_line(const json& found) {
+/// "FILE:LINE:COLUMN", as much of it as is known.
+std::string place_of(const json& found) {
   std::string place = text(found, "file");
   for (const char* name : {"line", "column"}) {
     const std::string at = text(found, name);
     place += at.empty() || place.empty() ? "" : ":" + at;
   }
+  return place;
+}
+
+/// How many of a list are not in the answer; empty where all are.
+std::string rest_line(const json& result, const char* list) {
+  const double total = number(result, (std::string(list) + "_total").c_str());
+  const auto shown = static_cast<double>(part(result, list).size());
+  return total > shown ? fmt::format("and {:.0f} more\n", total - shown) : "";
+}
+
+std::string diagnostic_line(const json& found) {
+  const std::string place = place_of(found);
   std::string line = place.empty() ? "" : place + ": ";
   line += text(found, "severity") + ": ";
   for (const char* name : {"object", "field"}) {
@@ -483,6 +496,34 @@ std::string render_history(const json& result) {
                     comment});
   }
   return table(rows);
+}
+
+std::string render_show(const json& result) {
+  std::string out = table({{"revision", text(result, "revision")},
+                           {"time", text(result, "time")},
+                           {"who", text(result, "who")},
+                           {"comment", text(result, "comment")},
+                           {"digest", text(result, "digest")},
+                           {"table", text(result, "table_digest")}});
+  std::vector<Row> rows{{"KIND", "NAME", "WHERE"}};
+  for (const json& object : part(result, "objects")) {
+    rows.push_back({text(object, "kind"), text(object, "name"), place_of(object)});
+  }
+  return out + "\n" + table(rows) + rest_line(result, "objects");
+}
+
+std::string render_diff(const json& result) {
+  const json& changes = part(result, "changes");
+  if (changes.empty()) {
+    return fmt::format(
+        "revisions {} and {} say the same\n", text(result, "from"), text(result, "to"));
+  }
+  std::vector<Row> rows{{"CHANGE", "KIND", "NAME", "WHERE"}};
+  for (const json& change : changes) {
+    rows.push_back(
+        {text(change, "change"), text(change, "kind"), text(change, "name"), place_of(change)});
+  }
+  return table(rows) + rest_line(result, "changes");
 }
 
 std::string render_flows(const json& result) {

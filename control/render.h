@@ -21,6 +21,8 @@ std::string render_ports(const nlohmann::json& status);
 std::string render_port_added(const nlohmann::json& result);
 std::string render_port_removed(const nlohmann::json& result);
 std::string render_history(const nlohmann::json& result);
+std::string render_show(const nlohmann::json& result);
+std::string render_diff(const nlohmann::json& result);
 std::string render_flows(const nlohmann::json& result);
 std::string render_flow_top(const nlohmann::json& result);
 std::string render_flow_stats(const nlohmann::json& result);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// digest(): the name of a snapshot's content.
+// digest() and objects(): names of a snapshot's content, whole and by object.
 #include "base/digest.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <span>
 #include <string>
 #include <vector>
@@ -119,18 +120,46 @@ class Writer {
   Digest digest_;
 };
 
+template <typename Thing>
+std::string digest_of(const Thing& object) {
+  Writer one;
+  one.add(object);
+  return one.finish();
+}
+
 /// Digests of the single objects, sorted: the order of objects is no content.
-template <typename Object>
-void add_unordered(Writer& all, const std::vector<Object>& objects) {
+template <typename Thing>
+void add_unordered(Writer& all, const std::vector<Thing>& objects) {
   std::vector<std::string> names;
   names.reserve(objects.size());
-  for (const Object& object : objects) {
-    Writer one;
-    one.add(object);
-    names.push_back(one.finish());
+  for (const Thing& object : objects) {
+    names.push_back(digest_of(object));
   }
   std::sort(names.begin(), names.end());
   all.add(names);
+}
+
+std::string full_name(const Namespace& object) {
+  return object.name;
+}
+std::string full_name(const Node& object) {
+  return object.name;
+}
+template <typename Thing>
+std::string full_name(const Thing& object) {
+  return object.name_space + "/" + object.name;
+}
+
+template <typename Thing>
+void list(std::vector<Object>& all, const char* kind, const std::vector<Thing>& things) {
+  const auto first = static_cast<std::ptrdiff_t>(all.size());
+  for (const Thing& thing : things) {
+    all.push_back(
+        {.kind = kind, .name = full_name(thing), .where = thing.where, .digest = digest_of(thing)});
+  }
+  std::sort(all.begin() + first, all.end(), [](const Object& a, const Object& b) {
+    return a.name < b.name;
+  });
 }
 
 }  // namespace
@@ -142,6 +171,15 @@ std::string digest(const Snapshot& snapshot) {
   add_unordered(all, snapshot.nodes);
   add_unordered(all, snapshot.policies);
   return all.finish();
+}
+
+std::vector<Object> objects(const Snapshot& snapshot) {
+  std::vector<Object> all;
+  list(all, "Namespace", snapshot.namespaces);
+  list(all, "NetworkPolicy", snapshot.policies);
+  list(all, "Node", snapshot.nodes);
+  list(all, "Pod", snapshot.pods);
+  return all;
 }
 
 }  // namespace portcullis::policy

@@ -62,4 +62,15 @@ Result<std::vector<Manifest>> read_manifests(std::span<const std::string> paths)
 /// names, line numbers) is not part of it. Equal content, whatever its order: equal digest.
 std::string digest(const Snapshot& snapshot);
 
+/// An object of a snapshot by its name.
+struct Object {
+  std::string kind;
+  std::string name;  // "NAMESPACE/NAME", or "NAME" where it is in none.
+  Where where;
+  std::string digest;  // Of what digest() takes of it.
+};
+
+/// Every object, by kind, and of a kind by name.
+std::vector<Object> objects(const Snapshot& snapshot);
+
 }  // namespace portcullis::policy

@@ -25,6 +25,8 @@ struct Need {
 constexpr std::array kNeeds{
     Need{.method = "status", .role = Role::observe},
     Need{.method = "history", .role = Role::observe},
+    Need{.method = "show", .role = Role::observe},
+    Need{.method = "diff", .role = Role::observe},
     Need{.method = "explain", .role = Role::observe},
     Need{.method = "conntrack.list", .role = Role::observe},
     Need{.method = "conntrack.top", .role = Role::observe},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "control/change/changes.h"
 
+#include <algorithm>
 #include <chrono>
 #include <span>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "base/time_text.h"
 #include "control/flows.h"
 #include "control/params.h"
+#include "policy/difference.h"
 
 namespace portcullis::control {
 namespace {
@@ -19,6 +21,8 @@ using nlohmann::json;
 
 /// Flows that a plan names.
 constexpr std::size_t kFlowsShown = 100;
+/// Objects that an answer names.
+constexpr std::size_t kObjectsShown = 10'000;
 
 using FlowAnswers = Result<std::vector<dataplane::FlowAnswer>>;
 
@@ -67,6 +71,18 @@ tl::unexpected<RpcError> rejected(const Rejection& rejection) {
 tl::unexpected<RpcError> not_kept(const Error& error) {
   return refuse(RpcCode::not_kept,
                 fmt::format("not enforced, since the disk did not take it: {}", to_string(error)));
+}
+
+json to_json(const policy::Object& object) {
+  return {{"kind", object.kind},
+          {"name", object.name},
+          {"file", object.where.file},
+          {"line", object.where.line}};
+}
+
+/// How many of a list an answer holds.
+std::size_t shown(const auto& list) {
+  return std::min(list.size(), kObjectsShown);
 }
 
 }  // namespace
@@ -130,6 +146,86 @@ void Changes::plan(std::vector<policy::Manifest> manifests, Done done) {
          plan->denied ? flows_json(*plan->denied, kFlowsShown, reconcile_) : json::array()}};
     done(std::move(result));
   });
+}
+
+Result<Revision> Changes::running_or(std::optional<std::uint64_t> number) const {
+  if (!number && !reconcile_.history().empty()) {
+    return reconcile_.history().back();
+  }
+  PORTCULLIS_TRY(const Revision* found, reconcile_.find(number));
+  return *found;
+}
+
+Result<std::shared_ptr<const policy::Snapshot>> Changes::snapshot_of(
+    const Revision& revision) const {
+  if (revision.snapshot) {
+    return revision.snapshot;
+  }
+  PORTCULLIS_TRY(const auto manifests, archive_->manifests(revision.content));
+  policy::Loaded loaded = policy::load(manifests);
+  if (!loaded.ok()) {
+    return fail(fmt::format("revision {} can no longer be read", revision.number));
+  }
+  return std::make_shared<const policy::Snapshot>(std::move(loaded.snapshot));
+}
+
+void Changes::show(std::optional<std::uint64_t> number, Done done) {
+  const auto revision = running_or(number);
+  if (!revision) {
+    return done(refuse(RpcCode::unknown_revision, revision.error().message));
+  }
+  auto listed = std::make_shared<Result<std::vector<policy::Object>>>();
+  const auto list = [this, listed, revision = *revision] {
+    *listed = snapshot_of(revision).map([](const auto& found) { return policy::objects(*found); });
+  };
+  lane_.run(list, [listed, revision = *revision, done = std::move(done)] {
+    if (!*listed) {
+      return done(refuse(RpcCode::unknown_revision, to_string(listed->error())));
+    }
+    json result = to_json(revision);
+    result["objects_total"] = (*listed)->size();
+    json& objects = result["objects"] = json::array();
+    for (const policy::Object& object : std::span(**listed).first(shown(**listed))) {
+      objects.push_back(to_json(object));
+    }
+    done(std::move(result));
+  });
+}
+
+void Changes::diff(std::optional<std::uint64_t> from, std::optional<std::uint64_t> to, Done done) {
+  const auto after = running_or(to);
+  const auto before = reconcile_.find(from);
+  if (!after || !before) {
+    return done(
+        refuse(RpcCode::unknown_revision, (after ? before.error() : after.error()).message));
+  }
+  struct Diff {
+    Revision before;
+    Revision after;
+    Result<std::vector<policy::ObjectChange>> changes;
+  };
+  auto diff = std::make_shared<Diff>(Diff{.before = **before, .after = *after});
+  const auto compare = [this, diff]() -> Result<std::vector<policy::ObjectChange>> {
+    PORTCULLIS_TRY(const auto left, snapshot_of(diff->before));
+    PORTCULLIS_TRY(const auto right, snapshot_of(diff->after));
+    return policy::difference(*left, *right);
+  };
+  lane_.run([diff, compare] { diff->changes = compare(); },
+            [diff, done = std::move(done)] {
+              if (!diff->changes) {
+                return done(refuse(RpcCode::unknown_revision, to_string(diff->changes.error())));
+              }
+              json result = {{"from", diff->before.number},
+                             {"to", diff->after.number},
+                             {"changes_total", diff->changes->size()},
+                             {"changes", json::array()}};
+              for (const auto& change : std::span(*diff->changes).first(shown(*diff->changes))) {
+                json one = to_json(change.object);
+                one["change"] = policy::to_string(change.kind);
+                result["changes"].push_back(std::move(one));
+              }
+              done(std::move(result));
+            });
 }
 
 void Changes::rollback(std::optional<std::uint64_t> number, Intent intent, Done done) {

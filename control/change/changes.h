@@ -38,6 +38,10 @@ class Changes {
   void rollback(std::optional<std::uint64_t> number, Intent intent, Done done);
   /// Ends the trial of the running revision, which stays. Absent: whichever is on trial.
   void confirm(std::optional<std::uint64_t> number, const std::string& who, Done done);
+  /// What a revision holds; absent: the running one.
+  void show(std::optional<std::uint64_t> number, Done done);
+  /// By which objects `to` differs from `from`; absent: the running one, and the one ahead of it.
+  void diff(std::optional<std::uint64_t> from, std::optional<std::uint64_t> to, Done done);
   /// Looks after a trial: undoes it when its time is over or a guard trips. To be called each
   /// second or so.
   void tick(Trial::Clock::time_point now);
@@ -54,6 +58,10 @@ class Changes {
   /// `compile` runs on the lane.
   void start(const std::shared_ptr<Change>& change, std::function<Prepared()> compile);
   void bring_back(const Revision& revision, Intent intent, Done done);
+  /// Errors: not in the history, or its content is damaged. The lane's.
+  [[nodiscard]] Result<std::shared_ptr<const policy::Snapshot>> snapshot_of(
+      const Revision& revision) const;
+  [[nodiscard]] Result<Revision> running_or(std::optional<std::uint64_t> number) const;
   /// Keeps what was compiled, on the lane.
   void keep(const std::shared_ptr<Change>& change);
   Result<void> write(Change& change);

@@ -112,6 +112,34 @@ TEST(Archive, BringsBackWhatWasCommittedAndTheHistory) {
   EXPECT_EQ((*back)["digest"], digest_with(80));
 }
 
+TEST(Archive, ShowsAndComparesRevisionsOfAnEarlierProcess) {
+  const ScratchFolder folder;
+  {
+    Life life(folder);
+    ASSERT_TRUE(life.commit(81));
+  }
+  Life life(folder);
+  ASSERT_TRUE(life.commit(82));
+  const Answer first = life.plane().call("show", {{"revision", 1}});
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_EQ((*first)["digest"], digest_with(80));
+  EXPECT_EQ((*first)["objects_total"], 4);
+  EXPECT_EQ((*first)["objects"][1],
+            json({{"kind", "NetworkPolicy"},
+                  {"name", "shop/db"},
+                  {"file", folder.file("manifests/policy.yaml")},
+                  {"line", 1}}));
+  const Answer diff = life.plane().call("diff", {{"from", 1}});
+  ASSERT_TRUE(diff) << diff.error().message;
+  EXPECT_EQ((*diff)["from"], 1);
+  EXPECT_EQ((*diff)["to"], 3);
+  ASSERT_EQ((*diff)["changes"].size(), 1U);
+  EXPECT_EQ((*diff)["changes"][0]["name"], "shop/db");
+  EXPECT_EQ((*diff)["changes"][0]["change"], "changed");
+  EXPECT_TRUE((*life.plane().call("diff", {{"from", 2}, {"to", 2}}))["changes"].empty());
+  EXPECT_EQ(life.plane().call("diff", {{"from", 9}}).error().code, RpcCode::unknown_revision);
+}
+
 TEST(Archive, ExplainsByTheNamesThatWereCommitted) {
   const ScratchFolder folder;
   { ASSERT_TRUE(Life(folder).commit(81)); }

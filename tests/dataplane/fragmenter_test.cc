@@ -149,7 +149,9 @@ class Fragmenter : public testing::Test {
     }
     node_ = std::make_unique<ForwardNode>(config, macs);
     out_ = std::make_unique<Transmit>(
-        ports_, *pool_, Share{.ways_out = std::vector<WayOut>(ports_.size())});
+        ports_,
+        *pool_,
+        Share{.ways_out = std::vector<WayOut>(ports_.size()), .ports_max = ports_.size()});
   }
   void TearDown() override {
     out_->flush();
