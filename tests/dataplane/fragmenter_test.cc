@@ -151,7 +151,8 @@ class Fragmenter : public testing::Test {
     out_ = std::make_unique<Transmit>(
         ports_,
         *pool_,
-        Share{.ways_out = std::vector<WayOut>(ports_.size()), .ports_max = ports_.size()});
+        Share{.ways_out = std::vector<WayOut>(ports_.size(), {.by = WayOut::By::queue}),
+              .ports_max = ports_.size()});
   }
   void TearDown() override {
     out_->flush();
