@@ -5,6 +5,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -149,6 +150,11 @@ Result<Record> read_record(const json& record) {
     reader.read("on_trial", kept.on_trial);
     if (record.contains("rollback_to")) {
       reader.read("rollback_to", revision.intent.rollback_to.emplace());
+    }
+    // A time is kept in nanoseconds.
+    constexpr std::int64_t kTimeMax = std::numeric_limits<std::int64_t>::max() / 1000;
+    if (time_us < 0 || time_us > kTimeMax) {
+      return fail(fmt::format("a record has the time {}, which none can have", time_us));
     }
     revision.time = Instant(std::chrono::duration_cast<Instant::duration>(microseconds(time_us)));
     revision.duration = microseconds(duration_us);
