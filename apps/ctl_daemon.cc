@@ -24,7 +24,7 @@ struct CommitOptions {
   control::CommitWords words;
 };
 
-struct ConfirmOptions {
+struct RevisionOptions {
   DaemonOptions daemon;
   std::optional<std::uint64_t> revision;
 };
@@ -32,11 +32,6 @@ struct ConfirmOptions {
 struct PlanOptions {
   DaemonOptions daemon;
   std::vector<std::string> paths;
-};
-
-struct ShowOptions {
-  DaemonOptions daemon;
-  std::optional<std::uint64_t> revision;
 };
 
 struct DiffOptions {
@@ -120,7 +115,7 @@ void add_commit(CLI::App& program, int& exit_code) {
 }
 
 void add_confirm(CLI::App& program, int& exit_code) {
-  auto options = std::make_shared<ConfirmOptions>();
+  auto options = std::make_shared<RevisionOptions>();
   CLI::App* verb = program.add_subcommand("confirm", "Keep the change that is on trial");
   verb->add_option("revision", options->revision, "Only if it is this one that is on trial")
       ->type_name("N");
@@ -167,7 +162,7 @@ void add_rollback(CLI::App& program, int& exit_code) {
 }
 
 void add_show(CLI::App& program, int& exit_code) {
-  auto options = std::make_shared<ShowOptions>();
+  auto options = std::make_shared<RevisionOptions>();
   CLI::App* verb = program.add_subcommand("show", "A revision of the history, with its objects");
   verb->add_option("revision", options->revision, "Its number; without one, the running revision")
       ->type_name("N");

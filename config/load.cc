@@ -73,7 +73,7 @@ constexpr std::array<Key<Port>, 5> kPortKeys{{
     {"pci", [](Port& s, const Value& v) { v.read(s.pci); }},
     {"role", [](Port& s, const Value& v) { v.read(s.role, kRoles); }},
     {"addresses", [](Port& s, const Value& v) { v.read(s.addresses); }},
-    {"mtu", [](Port& s, const Value& v) { v.read(s.mtu, 1280, 9600); }},
+    {"mtu", [](Port& s, const Value& v) { v.read(s.mtu, kMtuMin, kMtuMax); }},
 }};
 
 constexpr std::array<Key<Mode>, 5> kModeKeys{{

@@ -20,10 +20,9 @@ using Found = std::vector<Contradiction>;
 
 /// sockaddr_un holds 108 bytes with the closing zero.
 constexpr std::size_t kSocketPathMax = 107;
-constexpr std::size_t kNameMax = 32;
 
 bool is_word(std::string_view text, std::string_view also) {
-  return !text.empty() && text.size() <= kNameMax &&
+  return !text.empty() && text.size() <= kNameBytesMax &&
          std::all_of(text.begin(), text.end(), [also](unsigned char c) {
            return std::isalnum(c) != 0 || also.find(static_cast<char>(c)) != also.npos;
          });

@@ -3,12 +3,20 @@
 // Thread: any; pure functions.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "config/config.h"
 
 namespace portcullis::config {
+
+/// Bytes of a name of the operator's choice: a port's, a file prefix.
+inline constexpr std::size_t kNameBytesMax = 32;
+/// Bytes of an IP packet; IPv6 needs the lower bound (RFC 8200, 5).
+inline constexpr std::uint16_t kMtuMin = 1280;
+inline constexpr std::uint16_t kMtuMax = 9600;
 
 /// Two values that cannot both hold, or one that is missing.
 struct Contradiction {

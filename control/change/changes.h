@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Changes: what becomes of a commit, a rollback and a trial. One at a time is compiled, kept on
-// disk, enforced, and the flows that it denies are ended; then its caller hears of it.
-// Thread: the control thread; what takes long runs on the lane.
+// disk, enforced, and the flows that it denies are ended; then its caller hears of it. And what
+// they left in the history: what a revision holds, and by what two differ. Thread: the control
+// thread; what takes long runs on the lane.
 #pragma once
 
 #include <functional>

@@ -21,10 +21,7 @@ namespace {
 using config::Port;
 using nlohmann::json;
 
-constexpr std::uint64_t kMtuMin = 1280;
-constexpr std::uint64_t kMtuMax = 9600;
 constexpr std::size_t kVdevBytesMax = 512;
-constexpr std::size_t kNameBytesMax = 32;
 
 /// Devices at which a pod may be. Others would let a caller have the daemon write files of his
 /// choice (net_pcap), or have no peer (net_null).
@@ -57,8 +54,9 @@ tl::expected<std::uint16_t, RpcError> mtu_param(const json& params) {
   if (found == params.end()) {
     return Port{}.mtu;
   }
-  if (!found->is_number_unsigned() || *found < kMtuMin || *found > kMtuMax) {
-    return wrong_params(fmt::format("mtu is not a number from {} to {}", kMtuMin, kMtuMax));
+  if (!found->is_number_unsigned() || *found < config::kMtuMin || *found > config::kMtuMax) {
+    return wrong_params(
+        fmt::format("mtu is not a number from {} to {}", config::kMtuMin, config::kMtuMax));
   }
   return found->get<std::uint16_t>();
 }
@@ -191,8 +189,9 @@ std::string audit_text(std::string_view method, const json& params) {
   }
   const auto name = params.find("name");
   return name != params.end() && name->is_string()
-             ? fmt::format(
-                   "{} {}", method, name->get_ref<const std::string&>().substr(0, kNameBytesMax))
+             ? fmt::format("{} {}",
+                           method,
+                           name->get_ref<const std::string&>().substr(0, config::kNameBytesMax))
              : std::string(method);
 }
 
