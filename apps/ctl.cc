@@ -82,6 +82,7 @@ int run(int argc, char** argv) {
   add_table_verb(program, exit_code);
   add_daemon_verbs(program, exit_code);
   add_conntrack_verb(program, exit_code);
+  add_edit_verbs(program, exit_code);
   add_port_verb(program, exit_code);
 
   if (argc < 2) {

@@ -30,6 +30,9 @@ void add_daemon_verbs(CLI::App& program, int& exit_code);
 /// conntrack list, top, stats, flush: the daemon's flows.
 void add_conntrack_verb(CLI::App& program, int& exit_code);
 
+/// pod and policy add, set, remove: single objects of what the daemon enforces.
+void add_edit_verbs(CLI::App& program, int& exit_code);
+
 /// port add, remove, list: pods' ports that come and go.
 void add_port_verb(CLI::App& program, int& exit_code);
 

@@ -247,9 +247,9 @@ Result<void> check(const config::Config& config) {
                  control::compile_files(reconcile, config.policy.manifests));
   fmt::print("ok: {} ports, {} policies, {} pods, {} rules, table of {} bytes\n",
              config.ports.size(),
-             candidate.snapshot->policies.size(),
-             candidate.snapshot->pods.size(),
-             candidate.lowered->rules.rules.size(),
+             candidate.counts.policies,
+             candidate.counts.pods,
+             candidate.counts.rules,
              candidate.table->sizes().total);
   return {};
 }

@@ -68,14 +68,6 @@ json params_of(const FlowWords& words) {
   return params;
 }
 
-json manifests_param(std::span<const policy::Manifest> manifests) {
-  json list = json::array();
-  for (const policy::Manifest& one : manifests) {
-    list.push_back({{"name", one.name}, {"text", one.text}});
-  }
-  return list;
-}
-
 /// Warnings of a result as lines for standard error.
 std::string warning_lines(const json& result) {
   std::string lines;
@@ -105,7 +97,7 @@ Told ask_flows(const Target& target,
 Told ask_commit(const Target& target,
                 std::span<const policy::Manifest> manifests,
                 const CommitWords& words) {
-  json params = {{"manifests", manifests_param(manifests)}, {"comment", words.comment}};
+  json params = {{"manifests", manifests_json(manifests)}, {"comment", words.comment}};
   if (words.confirm_s != 0) {
     params["confirm_s"] = words.confirm_s;
   }
@@ -125,7 +117,7 @@ Told ask_plan(const Target& target, std::span<const policy::Manifest> manifests)
   Target asked = target;
   asked.json = false;
   Told told =
-      ask(asked, "plan", {{"manifests", manifests_param(manifests)}}, [&](const json& result) {
+      ask(asked, "plan", {{"manifests", manifests_json(manifests)}}, [&](const json& result) {
         changes = result.value("changed", false);
         return target.json ? dump(result) : render_plan(result);
       });
@@ -168,6 +160,29 @@ Told ask_rollback(const Target& target,
     params["revision"] = *revision;
   }
   return ask(target, "rollback", std::move(params), render_commit);
+}
+
+Told ask_edit(const Target& target, const EditWords& words) {
+  json step = {{"do", words.step}};
+  if (words.names.empty()) {
+    step["manifests"] = manifests_json(words.manifests);
+  } else {
+    step["names"] = words.names;
+  }
+  json params = {{"steps", json::array({std::move(step)})}, {"comment", words.comment}};
+  return ask(target, "edit", std::move(params), [](const json& result) {
+    if (!result.value("changed", false)) {
+      return fmt::format("nothing changed: revision {} says so already\n",
+                         result.value("revision", 0));
+    }
+    const auto edits = result.value("edits", 0);
+    return fmt::format("revision {}: {} object{}, in force after {:.1f} ms ({})\n",
+                       result.value("revision", 0),
+                       edits,
+                       edits == 1 ? "" : "s",
+                       result.value("took_us", 0.0) / 1000,
+                       result.value("way", ""));
+  });
 }
 
 Told ask_port_add(const Target& target, const PortWords& words) {

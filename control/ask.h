@@ -53,6 +53,15 @@ Told ask_rollback(const Target& target,
                   std::optional<std::uint64_t> revision,
                   const std::string& comment);
 
+/// One step of docs/protocol.md's `edit`, of all its objects at once.
+struct EditWords {
+  std::string step;                         // "pod.add".
+  std::vector<policy::Manifest> manifests;  // Of add and set.
+  std::vector<std::string> names;           // Of remove.
+  std::string comment;
+};
+Told ask_edit(const Target& target, const EditWords& words);
+
 /// A port to add; no MTU: the daemon's own default.
 struct PortWords {
   std::string name;

@@ -26,7 +26,8 @@ using nlohmann::json;
 /// nobody's status.
 constexpr std::size_t kInlineBytesMax = std::size_t{64} << 10U;
 constexpr std::string_view kMethods =
-    "hello, commit, confirm, plan, status, history, show, diff, rollback, explain, conntrack.list, "
+    "hello, commit, edit, confirm, plan, status, history, show, diff, rollback, explain, "
+    "conntrack.list, "
     "conntrack.top, conntrack.stats, conntrack.flush, port.add and port.remove";
 
 /// The port of `explain`: a number, or "-" for a flow that only rules without ports match.
@@ -124,10 +125,13 @@ void Commands::dispatch(const Caller& caller, Request request, const Done& done)
     return done(hello(params));
   }
   if (method == "explain") {
-    return done(explain(params));
+    return with_view([this, params, done](const auto& view) { done(explain(params, *view)); });
   }
   if (method == "commit") {
     return commit_request(caller, params, done);
+  }
+  if (method == "edit") {
+    return edit_request(caller, params, done);
   }
   if (method == "confirm") {
     return confirm_request(caller, params, done);
@@ -145,7 +149,9 @@ void Commands::dispatch(const Caller& caller, Request request, const Done& done)
     return rollback_request(caller, params, done);
   }
   if (is_flow_method(method)) {
-    return flows_request(caller, request, done);
+    return with_view([this, caller, done, request = std::move(request)](const auto& view) {
+      flows_request(caller, request, view, done);
+    });
   }
   if (method == "port.add" || method == "port.remove") {
     return done(ports_.change(caller, request));
@@ -190,6 +196,21 @@ void Commands::commit_request(const Caller& caller, json& params, const Done& do
     return done(tl::unexpected(std::move(manifests).error()));
   }
   changes_.commit(*std::move(manifests), *std::move(intent), done);
+}
+
+void Commands::edit_request(const Caller& caller, json& params, const Done& done) {
+  if (const auto known = only(params, {"steps", "comment"}); !known) {
+    return done(tl::unexpected(known.error()));
+  }
+  auto intent = intent_of(caller, params);
+  if (!intent) {
+    return done(tl::unexpected(std::move(intent).error()));
+  }
+  auto steps = steps_of(params);
+  if (!steps) {
+    return done(tl::unexpected(std::move(steps).error()));
+  }
+  changes_.edit(*std::move(steps), *std::move(intent), done);
 }
 
 void Commands::plan_request(json& params, const Done& done) {
@@ -237,7 +258,7 @@ void Commands::show_request(const json& params, const Done& done) {
   if (!revision) {
     return done(tl::unexpected(revision.error()));
   }
-  changes_.show(*revision, done);
+  changes_.past().show(*revision, done);
 }
 
 void Commands::diff_request(const json& params, const Done& done) {
@@ -249,11 +270,26 @@ void Commands::diff_request(const json& params, const Done& done) {
   if (!from || !to) {
     return done(tl::unexpected((from ? to : from).error()));
   }
-  changes_.diff(*from, *to, done);
+  changes_.past().diff(*from, *to, done);
 }
 
-void Commands::flows_request(const Caller& caller, const Request& request, const Done& done) {
-  auto question = flow_question(request.method, request.params, reconcile_.locator());
+void Commands::with_view(std::function<void(const std::shared_ptr<const View>&)> then) {
+  if (const auto view = reconcile_.view()) {
+    return then(view);
+  }
+  auto made = std::make_shared<std::shared_ptr<const View>>();
+  lane_.run([this, made] { *made = reconcile_.make_view(); },
+            [this, made, then = std::move(then)] {
+              reconcile_.set_view(*made);
+              then(*made);
+            });
+}
+
+void Commands::flows_request(const Caller& caller,
+                             const Request& request,
+                             const std::shared_ptr<const View>& view,
+                             const Done& done) {
+  auto question = flow_question(request.method, request.params, view);
   if (!question) {
     return done(tl::unexpected(std::move(question).error()));
   }
@@ -273,7 +309,7 @@ void Commands::flows_request(const Caller& caller, const Request& request, const
   });
 }
 
-Answer Commands::explain(const json& params) const {
+Answer Commands::explain(const json& params, const View& view) const {
   if (const auto known = only(params, {"from", "to", "protocol", "port"}); !known) {
     return tl::unexpected(known.error());
   }
@@ -294,12 +330,12 @@ Answer Commands::explain(const json& params) const {
   if (!number) {
     return wrong_params("port: " + number.error().message);
   }
-  const auto located = reconcile_.locator().locate(
+  const auto located = view.locator().locate(
       {.src = *from, .dst = *to, .protocol = *protocol, .port = number->value_or(0)});
   if (!located) {
     return wrong_params(to_string(located.error()));
   }
-  const observe::Explanation explanation = reconcile_.explainer().explain(located->flow);
+  const observe::Explanation explanation = view.explainer().explain(located->flow);
   return json{{"allowed", explanation.allowed},
               {"revision", reconcile_.history().back().number},
               {"explanation", json::parse(observe::to_json(explanation), nullptr, false)},

@@ -3,10 +3,13 @@
 // Thread: the control thread; what takes long runs on the lane.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "control/access/roles.h"
 #include "control/change/changes.h"
+#include "control/live/view.h"
 #include "control/loop.h"
 #include "control/port/ports.h"
 #include "control/protocol.h"
@@ -31,15 +34,21 @@ class Commands {
   void dispatch(const Caller& caller, Request request, const Done& done);
 
   [[nodiscard]] Answer hello(const nlohmann::json& params) const;
-  [[nodiscard]] Answer explain(const nlohmann::json& params) const;
+  /// Calls with what runs as a person knows it, now or after the lane has put that together.
+  void with_view(std::function<void(const std::shared_ptr<const View>&)> then);
+  [[nodiscard]] Answer explain(const nlohmann::json& params, const View& view) const;
   void commit_request(const Caller& caller, nlohmann::json& params, const Done& done);
+  void edit_request(const Caller& caller, nlohmann::json& params, const Done& done);
   void plan_request(nlohmann::json& params, const Done& done);
   void rollback_request(const Caller& caller, const nlohmann::json& params, const Done& done);
   void confirm_request(const Caller& caller, const nlohmann::json& params, const Done& done);
   void show_request(const nlohmann::json& params, const Done& done);
   void diff_request(const nlohmann::json& params, const Done& done);
   /// Asks the workers about their flows, on the lane.
-  void flows_request(const Caller& caller, const Request& request, const Done& done);
+  void flows_request(const Caller& caller,
+                     const Request& request,
+                     const std::shared_ptr<const View>& view,
+                     const Done& done);
 
   Lane& lane_;
   Reconcile& reconcile_;

@@ -250,11 +250,8 @@ json list_json(const FlowQuestion& question,
           {"warnings", question.warnings}};
 }
 
-json groups_json(const FlowQuestion& question,
-                 std::span<const FlowAnswer> answers,
-                 const Reconcile& reconcile) {
-  const policy::Snapshot& snapshot = *reconcile.history().back().snapshot;
-  json body = top_json(answers, question.top, question.limit, snapshot);
+json groups_json(const FlowQuestion& question, std::span<const FlowAnswer> answers) {
+  json body = top_json(answers, question.top, question.limit, question.view->snapshot());
   body["matched"] = flows_matched(answers);
   body["warnings"] = question.warnings;
   return body;
@@ -325,9 +322,9 @@ bool is_flow_method(std::string_view method) {
 
 tl::expected<FlowQuestion, RpcError> flow_question(std::string_view method,
                                                    const json& params,
-                                                   const policy::Locator& locator) {
+                                                   std::shared_ptr<const View> view) {
   using Action = FlowRequest::Action;
-  FlowQuestion question;
+  FlowQuestion question{.view = std::move(view)};
   FlowRequest& request = question.request;
   tl::expected<void, RpcError> read;
   if (method == "conntrack.stats") {
@@ -342,7 +339,7 @@ tl::expected<FlowQuestion, RpcError> flow_question(std::string_view method,
   } else {
     read = only(params, {"from", "to", "address", "protocol", "port", "state", "limit"});
   }
-  read = read.and_then([&] { return read_ends(params, locator, question); })
+  read = read.and_then([&] { return read_ends(params, question.view->locator(), question); })
              .and_then([&] { return read_protocol(params, request.filter); })
              .and_then([&] { return read_state(params, request.filter); });
   if (read && request.action == Action::flush) {
@@ -370,7 +367,7 @@ json flow_result(const FlowQuestion& question,
     case FlowRequest::Action::flush:
       return {{"ended", flows_matched(answers)}, {"warnings", question.warnings}};
     case FlowRequest::Action::top:
-      return groups_json(question, answers, reconcile);
+      return groups_json(question, answers);
     default:
       return list_json(question, answers, reconcile);
   }

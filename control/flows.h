@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,11 +13,11 @@
 #include <nlohmann/json.hpp>
 
 #include "control/conntrack/top.h"
+#include "control/live/view.h"
 #include "control/protocol.h"
 #include "control/reconcile.h"
 #include "control/status.h"
 #include "dataplane/flows/record.h"
-#include "policy/locate.h"
 
 namespace portcullis::control {
 
@@ -26,6 +27,7 @@ struct FlowQuestion {
   std::vector<std::string> warnings;
   std::size_t limit = 0;  // Of flows or groups in the answer.
   TopWord top;
+  std::shared_ptr<const View> view;  // Of the content when it was asked.
 };
 
 bool is_flow_method(std::string_view method);
@@ -33,7 +35,7 @@ bool is_flow_method(std::string_view method);
 /// `method` is one of the four. Errors: each names the parameter it is about.
 tl::expected<FlowQuestion, RpcError> flow_question(std::string_view method,
                                                    const nlohmann::json& params,
-                                                   const policy::Locator& locator);
+                                                   std::shared_ptr<const View> view);
 
 /// The result of the method that was asked. REQUIRES: answers[i] is of worker i; they are
 /// summed up where groups were asked for.

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "control/change/steps.h"
+
 namespace portcullis::control {
 
 using nlohmann::json;
@@ -59,25 +61,19 @@ bool is_printable(std::string_view text) {
 }
 
 tl::expected<std::vector<policy::Manifest>, RpcError> manifests_of(json& params) {
-  const auto list = params.find("manifests");
-  if (list == params.end() || !list->is_array() || list->empty()) {
-    return wrong_params("manifests is not a list of at least one {name, text}");
+  auto manifests = read_manifests(params["manifests"]);
+  if (!manifests) {
+    return wrong_params(manifests.error().message);
   }
-  std::vector<policy::Manifest> manifests;
-  for (json& one : *list) {
-    if (!one.is_object() || !one.contains("name") || !one["name"].is_string() ||
-        !one.contains("text") || !one["text"].is_string()) {
-      return wrong_params(
-          fmt::format("manifests[{}] is not {{name: string, text: string}}", manifests.size()));
-    }
-    if (!is_printable(one["name"].get_ref<std::string&>())) {
-      return wrong_params(
-          fmt::format("manifests[{}].name has control characters", manifests.size()));
-    }
-    manifests.push_back({.name = std::move(one["name"].get_ref<std::string&>()),
-                         .text = std::move(one["text"].get_ref<std::string&>())});
+  return *std::move(manifests);
+}
+
+tl::expected<std::vector<policy::Step>, RpcError> steps_of(json& params) {
+  auto steps = read_steps(params["steps"]);
+  if (!steps) {
+    return wrong_params(steps.error().message);
   }
-  return manifests;
+  return *std::move(steps);
 }
 
 tl::expected<Intent, RpcError> intent_of(const Caller& caller, const json& params) {

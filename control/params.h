@@ -15,6 +15,7 @@
 #include "control/protocol.h"
 #include "control/reconcile.h"
 #include "control/server.h"
+#include "policy/edit.h"
 #include "policy/snapshot.h"
 
 namespace portcullis::control {
@@ -33,6 +34,9 @@ tl::expected<std::string, RpcError> text_param(const nlohmann::json& params,
 
 /// The parameter `manifests`, whose texts it takes away.
 tl::expected<std::vector<policy::Manifest>, RpcError> manifests_of(nlohmann::json& params);
+
+/// The parameter `steps`, likewise.
+tl::expected<std::vector<policy::Step>, RpcError> steps_of(nlohmann::json& params);
 
 /// Who asks, with the parameter `comment`.
 tl::expected<Intent, RpcError> intent_of(const Caller& caller, const nlohmann::json& params);

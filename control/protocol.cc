@@ -166,6 +166,14 @@ std::string error_line(const json& id, const RpcError& error) {
   return line_of({{"jsonrpc", "2.0"}, {"id", id}, {"error", std::move(body)}});
 }
 
+json manifests_json(std::span<const policy::Manifest> manifests) {
+  json list = json::array();
+  for (const policy::Manifest& manifest : manifests) {
+    list.push_back({{"name", manifest.name}, {"text", manifest.text}});
+  }
+  return list;
+}
+
 Result<Answer> parse_answer(std::string_view line) {
   json body = json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
   if (!body.is_object()) {

@@ -4,12 +4,14 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include <nlohmann/json.hpp>
 
 #include "base/result.h"
+#include "policy/snapshot.h"
 
 namespace portcullis::control {
 
@@ -73,6 +75,9 @@ std::string excerpt(std::string_view text);
 std::string request_line(int id, std::string_view method, nlohmann::json params);
 std::string result_line(const nlohmann::json& id, nlohmann::json result);
 std::string error_line(const nlohmann::json& id, const RpcError& error);
+
+/// [{"name": ..., "text": ...}, ...].
+nlohmann::json manifests_json(std::span<const policy::Manifest> manifests);
 
 /// An answer as the client sees it: a result, or an error.
 using Answer = tl::expected<nlohmann::json, RpcError>;

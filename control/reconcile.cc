@@ -50,6 +50,36 @@ Diagnostic diagnostic_of(const Error& error) {
           .message = error.message};
 }
 
+Counts counts_of(const policy::Snapshot& snapshot, const policy::Lowered& lowered) {
+  return {.namespaces = snapshot.namespaces.size(),
+          .pods = snapshot.pods.size(),
+          .nodes = snapshot.nodes.size(),
+          .policies = snapshot.policies.size(),
+          .rules = lowered.rules.rules.size(),
+          .static_rules = lowered.rules.static_rules.size(),
+          .skipped =
+              std::accumulate(snapshot.skipped.begin(),
+                              snapshot.skipped.end(),
+                              std::size_t{0},
+                              [](std::size_t sum, const auto& kind) { return sum + kind.second; })};
+}
+
+void describe(const policy::Snapshot& snapshot,
+              const policy::Lowered& lowered,
+              Candidate& candidate) {
+  for (const std::string& warning : lowered.warnings) {
+    candidate.warnings.push_back({.severity = Diagnostic::Severity::warning, .message = warning});
+  }
+  candidate.counts = counts_of(snapshot, lowered);
+  candidate.rule_keys = rule_keys(snapshot, lowered);
+}
+
+std::size_t rule_ids(const Counts& counts) {
+  return classifier::kBuiltinRules + counts.rules + counts.static_rules;
+}
+
+}  // namespace
+
 Rejection rejection_of(std::vector<Diagnostic> diagnostics) {
   const auto errors = std::count_if(diagnostics.begin(), diagnostics.end(), [](const auto& found) {
     return found.severity == Diagnostic::Severity::error;
@@ -65,41 +95,26 @@ Rejection rejection_of(std::vector<Diagnostic> diagnostics) {
   return {.message = std::move(message), .diagnostics = std::move(diagnostics)};
 }
 
-Counts counts_of(const policy::Snapshot& snapshot, const policy::Lowered& lowered) {
-  return {.namespaces = snapshot.namespaces.size(),
-          .pods = snapshot.pods.size(),
-          .nodes = snapshot.nodes.size(),
-          .policies = snapshot.policies.size(),
-          .rules = lowered.rules.rules.size(),
-          .static_rules = lowered.rules.static_rules.size(),
-          .skipped =
-              std::accumulate(snapshot.skipped.begin(),
-                              snapshot.skipped.end(),
-                              std::size_t{0},
-                              [](std::size_t sum, const auto& kind) { return sum + kind.second; })};
-}
-
-observe::Enforced enforced(const classifier::Table& table, const policy::Lowered& lowered) {
-  return {.table = table,
-          .rules = lowered.rules,
-          .provenance = lowered.provenance,
-          .endpoints = lowered.endpoints};
-}
-
-}  // namespace
-
 Reconcile::Reconcile(ReconcileOptions options, Publisher& publisher)
     : options_(std::move(options)), publisher_(publisher) {
   PORTCULLIS_CHECK(options_.history_max >= 1);
 }
 
-Prepared Reconcile::prepare(std::span<const policy::Manifest> manifests) const {
+Prepared Reconcile::prepare(std::span<const policy::Manifest> manifests,
+                            std::span<const policy::Step> steps) const {
   const Clock::time_point begin = Clock::now();
   policy::Loaded loaded = policy::load(manifests);
   if (!loaded.ok()) {
     return tl::unexpected(rejection_of(std::move(loaded.diagnostics)));
   }
-  Prepared prepared = compile(std::make_shared<const policy::Snapshot>(std::move(loaded.snapshot)));
+  auto edits = policy::edits_of(steps);
+  if (!edits) {
+    return tl::unexpected(rejection_of(std::move(edits).error()));
+  }
+  policy::World world(std::make_shared<const policy::Snapshot>(std::move(loaded.snapshot)));
+  // They were taken once, each in its turn; what is left of them may not fit together strictly.
+  PORTCULLIS_CHECK(world.apply(*edits, policy::Strictness::lenient));
+  Prepared prepared = compile(world.snapshot());
   std::vector<Diagnostic>& said = prepared ? prepared->warnings : prepared.error().diagnostics;
   said.insert(said.begin(), loaded.diagnostics.begin(), loaded.diagnostics.end());
   if (prepared) {
@@ -110,7 +125,7 @@ Prepared Reconcile::prepare(std::span<const policy::Manifest> manifests) const {
 
 Prepared Reconcile::prepare(const Revision& revision) const {
   const Clock::time_point begin = Clock::now();
-  Prepared prepared = revision.compiled ? *revision.compiled : compile(revision.snapshot);
+  Prepared prepared = revision.compiled ? *revision.compiled : compile(revision.world->snapshot());
   if (prepared) {
     prepared->content = revision.content;
     prepared->duration = since(begin);
@@ -118,34 +133,108 @@ Prepared Reconcile::prepare(const Revision& revision) const {
   return prepared;
 }
 
+Result<policy::Lowered> Reconcile::lower(const policy::Snapshot& snapshot) const {
+  PORTCULLIS_TRY(policy::Lowered lowered, policy::lower(snapshot, options_.lowering));
+  policy::add_static_rules(options_.static_rules, lowered);
+  return lowered;
+}
+
 Prepared Reconcile::compile(std::shared_ptr<const policy::Snapshot> snapshot) const {
-  Candidate candidate{.snapshot = std::move(snapshot)};
-  candidate.digest = policy::digest(*candidate.snapshot);
-  auto lowered = policy::lower(*candidate.snapshot, options_.lowering);
+  Candidate candidate{.world = std::make_shared<const policy::World>(snapshot)};
+  candidate.digest = policy::digest(*snapshot);
+  auto lowered = lower(*snapshot);
   if (!lowered) {
     return tl::unexpected(rejection_of({diagnostic_of(lowered.error())}));
   }
-  for (const std::string& warning : lowered->warnings) {
-    candidate.warnings.push_back({.severity = Diagnostic::Severity::warning, .message = warning});
-  }
-  policy::add_static_rules(options_.static_rules, *lowered);
   auto table = classifier::compile(lowered->rules, options_.compiling);
   if (!table) {
     return tl::unexpected(rejection_of({diagnostic_of(table.error())}));
   }
-  candidate.rule_keys = rule_keys(*candidate.snapshot, *lowered);
-  candidate.lowered = std::make_shared<const policy::Lowered>(*std::move(lowered));
+  describe(*snapshot, *lowered, candidate);
   candidate.table = *std::move(table);
   candidate.table_digest = candidate.table->digest();
-  candidate.explainer =
-      std::make_shared<const observe::Explainer>(enforced(*candidate.table, *candidate.lowered));
-  candidate.locator = std::make_shared<const policy::Locator>(*candidate.snapshot);
+  candidate.view =
+      std::make_shared<const View>(std::move(snapshot),
+                                   std::make_shared<const policy::Lowered>(*std::move(lowered)),
+                                   candidate.table);
   return candidate;
+}
+
+Result<std::unique_ptr<Live>> Reconcile::start_live(
+    const std::shared_ptr<const policy::Snapshot>& snapshot, Candidate& candidate) const {
+  PORTCULLIS_TRY(policy::Lowered lowered, lower(*snapshot));
+  describe(*snapshot, lowered, candidate);
+  PORTCULLIS_TRY(auto live, Live::start(snapshot, std::move(lowered), options_.compiling));
+  candidate.world = live->world();
+  candidate.table = live->table();
+  return live;
+}
+
+PreparedEdits Reconcile::prepare(std::span<const policy::Edit> edits) {
+  const Clock::time_point begin = Clock::now();
+  const auto refused = [](const Error& error) {
+    return tl::unexpected(rejection_of({diagnostic_of(error)}));
+  };
+  Edited edited{.candidate = {.content = running_->content}};
+  if (!live_) {
+    Candidate same;
+    auto live = start_live(running_->world->snapshot(), same);
+    if (!live) {
+      return refused(live.error());
+    }
+    live_ = *std::move(live);
+  }
+  auto plan = live_->plan(edits);
+  if (!plan) {
+    return refused(plan.error());
+  }
+  Candidate& candidate = edited.candidate;
+  candidate.digest = plan->digest;
+  if (plan->why_whole.empty()) {
+    candidate.world = live_->world();
+    candidate.table = running_->table;
+    candidate.counts = running_->counts;
+    candidate.counts.pods = live_->world()->pods();
+    edited.plan = *std::move(plan);
+  } else {
+    const auto snapshot = live_->world()->snapshot();
+    live_->take_back(*plan);
+    auto anew = start_live(snapshot, candidate);
+    if (!anew) {
+      return refused(anew.error());
+    }
+    edited.anew = *std::move(anew);
+    edited.way = "compiled anew: " + plan->why_whole;
+  }
+  candidate.duration = since(begin);
+  return edited;
+}
+Result<void> Reconcile::update(Edited& edited) {
+  if (!edited.plan) {
+    return {};
+  }
+  PORTCULLIS_TRY(const classifier::UpdateReport report, live_->update(*edited.plan));
+  edited.candidate.table = live_->table();
+  edited.way = to_string(report.way);
+  if (!report.why_whole.empty()) {
+    edited.way += ": " + report.why_whole;
+  }
+  return {};
+}
+
+void Reconcile::take_back(const Edited& edited) {
+  if (edited.plan) {
+    live_->take_back(*edited.plan);
+  }
 }
 
 bool Reconcile::enforces(const Candidate& candidate) const {
   return running_ && running_->digest == candidate.digest &&
          running_->table_digest == candidate.table_digest;
+}
+
+bool Reconcile::enforces(const Edited& edited) const {
+  return running_->digest == edited.candidate.digest;
 }
 
 Revision Reconcile::planned(const Candidate& candidate, Intent intent) const {
@@ -154,32 +243,57 @@ Revision Reconcile::planned(const Candidate& candidate, Intent intent) const {
           .intent = std::move(intent),
           .digest = candidate.digest,
           .table_digest = candidate.table_digest,
-          .counts = counts_of(*candidate.snapshot, *candidate.lowered),
+          .counts = candidate.counts,
           .table = candidate.table->sizes(),
           .duration = candidate.duration,
           .content = candidate.content,
-          .snapshot = candidate.snapshot};
+          .world = candidate.world};
+}
+
+Revision Reconcile::planned(const Edited& edited, Intent intent) const {
+  Revision revision = planned(edited.candidate, std::move(intent));
+  if (edited.plan) {
+    revision.batches = history_.back().batches + 1;
+  }
+  return revision;
 }
 
 /// Equal snapshots lower to equal rules, so the names of the new ones fit the running table.
 void Reconcile::rename(Candidate candidate) {
   candidate.table = running_->table;
-  candidate.explainer =
-      std::make_shared<const observe::Explainer>(enforced(*candidate.table, *candidate.lowered));
+  candidate.view = candidate.view->of(candidate.table);
   ledger_.rename(candidate.rule_keys);
   running_ = std::make_shared<const Candidate>(std::move(candidate));
   history_.back().compiled = running_;
 }
 
 /// Returns the epoch.
-Result<std::uint64_t> Reconcile::publish(Candidate candidate) {
-  const classifier::RuleSet& rules = candidate.lowered->rules;
-  const std::size_t rule_ids =
-      classifier::kBuiltinRules + rules.rules.size() + rules.static_rules.size();
-  PORTCULLIS_TRY(const Publication publication, publisher_.publish(candidate.table, rule_ids));
-  ledger_.replace(candidate.rule_keys, publication.retired);
+Result<std::uint64_t> Reconcile::publish(Candidate candidate, bool has_new_rules) {
+  PORTCULLIS_TRY(const Publication publication,
+                 publisher_.publish(candidate.table, rule_ids(candidate.counts)));
+  if (has_new_rules) {
+    ledger_.replace(candidate.rule_keys, publication.retired);
+  } else {
+    ledger_.keep(publication.retired);
+  }
   running_ = std::make_shared<const Candidate>(std::move(candidate));
   return publication.epoch;
+}
+
+Applied Reconcile::enter(Revision revision, std::uint64_t epoch) {
+  revision.time = std::chrono::system_clock::now();
+  next_number_ = revision.number + 1;
+  if (revision.batches > 1) {
+    history_.pop_back();
+  }
+  history_.push_back(std::move(revision));
+  while (history_.size() > options_.history_max) {
+    history_.pop_front();
+  }
+  if (history_.size() > 2) {
+    history_[history_.size() - 3].compiled.reset();
+  }
+  return {.revision = history_.back(), .changed = true, .epoch = epoch};
 }
 
 Result<Applied> Reconcile::apply(Candidate candidate, Intent intent) {
@@ -188,18 +302,29 @@ Result<Applied> Reconcile::apply(Candidate candidate, Intent intent) {
     return Applied{.revision = history_.back(), .changed = false};
   }
   Revision revision = planned(candidate, std::move(intent));
-  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate)));
-  revision.time = std::chrono::system_clock::now();
+  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate), true));
+  live_.reset();
   revision.compiled = running_;
-  next_number_ = revision.number + 1;
-  history_.push_back(std::move(revision));
-  while (history_.size() > options_.history_max) {
-    history_.pop_front();
+  return enter(std::move(revision), epoch);
+}
+
+Result<Applied> Reconcile::apply(Edited edited, Intent intent) {
+  if (enforces(edited)) {
+    return Applied{.revision = history_.back(), .changed = false};
   }
-  if (history_.size() > 2) {
-    history_[history_.size() - 3].compiled.reset();
+  Revision revision = planned(edited, std::move(intent));
+  const auto epoch = publish(std::move(edited.candidate), edited.anew != nullptr);
+  if (!epoch) {
+    // The running table may have it already, by single stores.
+    if (edited.plan && !live_->undo(*edited.plan)) {
+      live_.reset();
+    }
+    return tl::unexpected(epoch.error());
   }
-  return Applied{.revision = history_.back(), .changed = true, .epoch = epoch};
+  if (edited.anew) {
+    live_ = std::move(edited.anew);
+  }
+  return enter(std::move(revision), *epoch);
 }
 
 void Reconcile::recall(std::deque<Revision> history, std::uint64_t next_number) {
@@ -214,7 +339,8 @@ Result<Applied> Reconcile::resume(Candidate candidate) {
   Revision revision = planned(candidate, history_.back().intent);
   revision.number = history_.back().number;
   revision.time = history_.back().time;
-  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate)));
+  revision.batches = history_.back().batches;
+  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate), true));
   revision.compiled = running_;
   history_.back() = std::move(revision);
   return Applied{.revision = history_.back(), .changed = true, .epoch = epoch};
@@ -241,14 +367,24 @@ Result<const Revision*> Reconcile::find(std::optional<std::uint64_t> number) con
                           history_.back().number));
 }
 
-const observe::Explainer& Reconcile::explainer() const {
+std::shared_ptr<const View> Reconcile::view() const {
   PORTCULLIS_CHECK(running_ != nullptr);
-  return *running_->explainer;
+  return running_->view;
 }
 
-const policy::Locator& Reconcile::locator() const {
-  PORTCULLIS_CHECK(running_ != nullptr);
-  return *running_->locator;
+std::shared_ptr<const View> Reconcile::make_view() const {
+  if (running_->view) {
+    return running_->view;
+  }
+  return std::make_shared<const View>(running_->world->snapshot(),
+                                      std::make_shared<const policy::Lowered>(live_->lowered()),
+                                      running_->table);
+}
+
+void Reconcile::set_view(std::shared_ptr<const View> view) {
+  Candidate candidate = *running_;
+  candidate.view = std::move(view);
+  running_ = std::make_shared<const Candidate>(std::move(candidate));
 }
 
 std::vector<RuleTotal> Reconcile::rule_totals() const {

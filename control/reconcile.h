@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Reconcile: manifests -> snapshot -> rules -> table -> publication. The only road to a new table,
-// and the history of those that were taken.
-// Thread: prepare() any, flows() the lane's; everything else the control thread.
+// Reconcile: manifests -> snapshot -> rules -> table -> publication, and single objects straight to
+// the table. The only road to a new table, and the history of those that were taken.
+// Thread: prepare(), update(), make_view() and flows() the lane's; everything else the control
+//   thread, and what changes anything while the lane rests.
 #pragma once
 
 #include <chrono>
@@ -18,12 +19,14 @@
 #include "classifier/compile.h"
 #include "classifier/table.h"
 #include "control/change/terms.h"
+#include "control/live/live.h"
+#include "control/live/view.h"
 #include "control/rule_ledger.h"
 #include "dataplane/dataplane.h"
-#include "observe/explain.h"
-#include "policy/locate.h"
+#include "policy/edit.h"
 #include "policy/lower.h"
 #include "policy/snapshot.h"
+#include "policy/world.h"
 
 namespace portcullis::control {
 
@@ -80,17 +83,24 @@ struct Counts {
 
 /// Compiled, to be enforced. Copies share all that is large.
 struct Candidate {
-  std::shared_ptr<const policy::Snapshot> snapshot;
-  std::shared_ptr<const policy::Lowered> lowered;
+  std::shared_ptr<const policy::World> world;
+  std::shared_ptr<const View> view;  // Null: nobody has asked since single objects changed.
   std::shared_ptr<const classifier::Table> table;
-  std::string digest;  // Of the snapshot's content.
-  std::string table_digest;
-  std::shared_ptr<const observe::Explainer> explainer;  // Of that table and what was lowered.
-  std::shared_ptr<const policy::Locator> locator;       // Of that snapshot.
+  std::string digest;        // Of the content.
+  std::string table_digest;  // Empty: it was not taken, since single objects changed.
+  Counts counts;
   std::vector<RuleKey> rule_keys;
   std::vector<policy::Diagnostic> warnings;
   std::chrono::microseconds duration{};
   std::string content;  // As Revision's.
+};
+
+/// Single objects on their way to the table.
+struct Edited {
+  Candidate candidate;
+  std::optional<Live::Plan> plan;  // What update() does to the running table.
+  std::shared_ptr<Live> anew;      // Where that cannot be done: all of it, compiled.
+  std::string way;                 // How the table was changed, for a person.
 };
 
 /// Why manifests cannot be enforced.
@@ -99,7 +109,11 @@ struct Rejection {
   std::vector<policy::Diagnostic> diagnostics;  // Errors and warnings, all of them.
 };
 
+/// REQUIRES: one of them is an error.
+Rejection rejection_of(std::vector<policy::Diagnostic> diagnostics);
+
 using Prepared = tl::expected<Candidate, Rejection>;
+using PreparedEdits = tl::expected<Edited, Rejection>;
 using Instant = std::chrono::system_clock::time_point;
 
 struct Revision {
@@ -111,8 +125,9 @@ struct Revision {
   Counts counts;
   classifier::TableSizes table;
   std::chrono::microseconds duration{};
-  std::string content;  // What the archive calls its manifests; empty where there is none.
-  std::shared_ptr<const policy::Snapshot> snapshot;  // Null: of an earlier process.
+  std::size_t batches = 0;  // Of single pods, one after another, that this stands for.
+  std::string content;      // What the archive calls its manifests; empty where there is none.
+  std::shared_ptr<const policy::World> world;  // Null: of an earlier process.
   /// Of the running revision and the one ahead of it, which so comes back without a compile.
   std::shared_ptr<const Candidate> compiled;
 };
@@ -137,19 +152,34 @@ class Reconcile {
 
   /// Compiles; touches nothing that runs. Errors: one or more of the manifests are invalid, an
   /// address has two owners, or the table would be too large.
-  [[nodiscard]] Prepared prepare(std::span<const policy::Manifest> manifests) const;
+  [[nodiscard]] Prepared prepare(std::span<const policy::Manifest> manifests,
+                                 std::span<const policy::Step> steps = {}) const;
   /// What an earlier revision enforced; without a compile where it is kept compiled.
-  /// REQUIRES: the revision has its snapshot.
+  /// REQUIRES: the revision has its world.
   [[nodiscard]] Prepared prepare(const Revision& revision) const;
+
+  /// What runs, with single objects changed. Pods that others are like only get an update(), all
+  /// else compiles. REQUIRES: something was applied; what was prepared ahead of this has been
+  /// applied or taken back. Errors: World::apply()'s, and as of manifests.
+  PreparedEdits prepare(std::span<const policy::Edit> edits);
+  /// Writes the update into the table that runs, where single stores will do: packets see it.
+  /// Errors: the table would be too large; nothing has changed then.
+  Result<void> update(Edited& edited);
+  /// Forgets what was prepared. REQUIRES: update() has not done it.
+  void take_back(const Edited& edited);
 
   /// The revision that apply() would make of a candidate that is not enforced already.
   [[nodiscard]] Revision planned(const Candidate& candidate, Intent intent) const;
+  [[nodiscard]] Revision planned(const Edited& edited, Intent intent) const;
   [[nodiscard]] bool enforces(const Candidate& candidate) const;
+  [[nodiscard]] bool enforces(const Edited& edited) const;
 
   /// Enforces. Content that is enforced already makes no revision; only the places in files that
   /// explanations name are brought up to date.
   /// Errors: the publisher refuses; nothing changed then.
   Result<Applied> apply(Candidate candidate, Intent intent);
+  /// Likewise. Batches of pods that follow one another are one entry of the history: the latest.
+  Result<Applied> apply(Edited edited, Intent intent);
 
   /// Goes on from the history of an earlier process. REQUIRES: nothing was applied.
   void recall(std::deque<Revision> history, std::uint64_t next_number);
@@ -162,9 +192,12 @@ class Reconcile {
 
   /// Oldest first; the last one runs.
   [[nodiscard]] const std::deque<Revision>& history() const { return history_; }
-  /// REQUIRES: something was applied. Thread: valid until the next apply().
-  [[nodiscard]] const observe::Explainer& explainer() const;
-  [[nodiscard]] const policy::Locator& locator() const;
+  /// Of what runs; null after single objects changed, until set_view(). REQUIRES: something was
+  /// applied.
+  [[nodiscard]] std::shared_ptr<const View> view() const;
+  /// Costs a copy of everything. REQUIRES: something was applied, and what was prepared has been.
+  [[nodiscard]] std::shared_ptr<const View> make_view() const;
+  void set_view(std::shared_ptr<const View> view);
   /// Packets by rule since start, also under earlier tables that had the same rule.
   [[nodiscard]] std::vector<RuleTotal> rule_totals() const;
   [[nodiscard]] dataplane::DataplaneStatus dataplane() const { return publisher_.status(); }
@@ -182,14 +215,20 @@ class Reconcile {
 
  private:
   [[nodiscard]] Prepared compile(std::shared_ptr<const policy::Snapshot> snapshot) const;
-  Result<std::uint64_t> publish(Candidate candidate);
+  /// With the static rules. Errors: those of policy::lower().
+  [[nodiscard]] Result<policy::Lowered> lower(const policy::Snapshot& snapshot) const;
+  [[nodiscard]] Result<std::unique_ptr<Live>> start_live(
+      const std::shared_ptr<const policy::Snapshot>& snapshot, Candidate& candidate) const;
+  Result<std::uint64_t> publish(Candidate candidate, bool has_new_rules);
   void rename(Candidate candidate);
+  Applied enter(Revision revision, std::uint64_t epoch);
 
   ReconcileOptions options_;
   Publisher& publisher_;
   std::deque<Revision> history_;
   std::uint64_t next_number_ = 1;
   std::shared_ptr<const Candidate> running_;  // Null: nothing was applied yet.
+  std::shared_ptr<Live> live_;  // Of what runs; null until the first edit after another change.
   RuleLedger ledger_;
   std::optional<Refused> last_refused_;
 };

@@ -44,7 +44,8 @@ const json& part(const json& object, const char* name) {
 }
 
 std::string short_digest(const json& object, const char* name) {
-  return text(object, name).substr(0, kDigestShown);
+  const std::string digest = text(object, name).substr(0, kDigestShown);
+  return digest.empty() ? "-" : digest;
 }
 
 std::string span_of(const json& object, const char* name) {

@@ -41,9 +41,7 @@ std::string content_of(const NetworkPolicy& whole, const RuleOrigin& origin) {
     const auto& rules = egress ? whole.egress : whole.ingress;
     (egress ? only.egress : only.ingress).push_back(rules.at(origin.rule - 1));
   }
-  policy::Snapshot alone;
-  alone.policies.push_back(std::move(only));
-  return policy::digest(alone);
+  return policy::digest(only);
 }
 
 }  // namespace

@@ -44,6 +44,8 @@ class RuleLedger {
   /// Another table runs; `retired` is what the one before it had counted. Rules that are gone
   /// are forgotten.
   void replace(std::vector<RuleKey> keys, std::span<const dataplane::RuleHits> retired);
+  /// Another table runs whose rules are the same.
+  void keep(std::span<const dataplane::RuleHits> retired) { add(past_, retired); }
   /// The same table runs under other names (places in files).
   void rename(std::vector<RuleKey> keys) { keys_ = std::move(keys); }
 

@@ -183,24 +183,28 @@ json to_json(std::span<const Diagnostic> diagnostics) {
 
 json to_json(const Revision& revision) {
   const std::chrono::duration<double, std::milli> duration = revision.duration;
-  json body = {{"revision", revision.number},
-               {"time", time_text(revision.time)},
-               {"age_s", age_s(revision.time)},
-               {"who", revision.intent.who},
-               {"comment", revision.intent.comment},
-               {"digest", revision.digest},
-               {"table_digest", revision.table_digest},
-               {"duration_ms", duration.count()},
-               {"counts",
-                {{"namespaces", revision.counts.namespaces},
-                 {"pods", revision.counts.pods},
-                 {"nodes", revision.counts.nodes},
-                 {"policies", revision.counts.policies},
-                 {"rules", revision.counts.rules},
-                 {"skipped", revision.counts.skipped}}},
-               {"table", table_json(revision.table)}};
+  json body = {
+      {"revision", revision.number},
+      {"time", time_text(revision.time)},
+      {"age_s", age_s(revision.time)},
+      {"who", revision.intent.who},
+      {"comment", revision.intent.comment},
+      {"digest", revision.digest},
+      {"table_digest", revision.table_digest.empty() ? json() : json(revision.table_digest)},
+      {"duration_ms", duration.count()},
+      {"counts",
+       {{"namespaces", revision.counts.namespaces},
+        {"pods", revision.counts.pods},
+        {"nodes", revision.counts.nodes},
+        {"policies", revision.counts.policies},
+        {"rules", revision.counts.rules},
+        {"skipped", revision.counts.skipped}}},
+      {"table", table_json(revision.table)}};
   if (revision.intent.rollback_to) {
     body["rollback_to"] = *revision.intent.rollback_to;
+  }
+  if (revision.batches != 0) {
+    body["batches"] = revision.batches;
   }
   return body;
 }

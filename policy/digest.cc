@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// digest() and objects(): names of a snapshot's content, whole and by object.
-#include "base/digest.h"
+// Names of a snapshot's content: of the whole, of single objects, and while they change.
+#include "policy/digest.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <span>
-#include <string>
-#include <vector>
+#include <utility>
 
-#include "policy/snapshot.h"
+#include "base/check.h"
+#include "base/digest.h"
 
 namespace portcullis::policy {
 namespace {
@@ -120,23 +120,45 @@ class Writer {
   Digest digest_;
 };
 
+// Kinds, so that objects of two kinds with equal fields differ.
+const char* kind_of(const Namespace& /*object*/) {
+  return "Namespace";
+}
+const char* kind_of(const Node& /*object*/) {
+  return "Node";
+}
+const char* kind_of(const Pod& /*object*/) {
+  return "Pod";
+}
+const char* kind_of(const NetworkPolicy& /*object*/) {
+  return "NetworkPolicy";
+}
+
 template <typename Thing>
 std::string digest_of(const Thing& object) {
   Writer one;
+  one.add(std::string(kind_of(object)));
   one.add(object);
   return one.finish();
 }
 
-/// Digests of the single objects, sorted: the order of objects is no content.
-template <typename Thing>
-void add_unordered(Writer& all, const std::vector<Thing>& objects) {
-  std::vector<std::string> names;
-  names.reserve(objects.size());
-  for (const Thing& object : objects) {
-    names.push_back(digest_of(object));
+/// Of digests, in their order.
+std::string digest_of_all(std::span<const std::string> digests) {
+  Digest all;
+  for (const std::string& digest : digests) {
+    all.add(std::string_view(digest));
   }
-  std::sort(names.begin(), names.end());
-  all.add(names);
+  return all.finish();
+}
+
+/// The first bits of an object's digest. REQUIRES: `digest` is one.
+std::size_t leaf_of(const std::string& digest) {
+  static_assert(ContentDigest::kLeaves == 4096);  // Three hexadecimal digits.
+  std::size_t leaf = 0;
+  for (const char digit : std::string_view(digest).substr(0, 3)) {
+    leaf = leaf * 16 + static_cast<std::size_t>(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+  }
+  return leaf;
 }
 
 std::string full_name(const Namespace& object) {
@@ -151,11 +173,13 @@ std::string full_name(const Thing& object) {
 }
 
 template <typename Thing>
-void list(std::vector<Object>& all, const char* kind, const std::vector<Thing>& things) {
+void list(std::vector<Object>& all, const std::vector<Thing>& things) {
   const auto first = static_cast<std::ptrdiff_t>(all.size());
   for (const Thing& thing : things) {
-    all.push_back(
-        {.kind = kind, .name = full_name(thing), .where = thing.where, .digest = digest_of(thing)});
+    all.push_back({.kind = kind_of(thing),
+                   .name = full_name(thing),
+                   .where = thing.where,
+                   .digest = digest_of(thing)});
   }
   std::sort(all.begin() + first, all.end(), [](const Object& a, const Object& b) {
     return a.name < b.name;
@@ -164,21 +188,81 @@ void list(std::vector<Object>& all, const char* kind, const std::vector<Thing>& 
 
 }  // namespace
 
+ContentDigest::ContentDigest(const Snapshot& snapshot)
+    : leaves_(kLeaves), leaf_digests_(kLeaves), branch_digests_(kBranches), stale_(kLeaves, true) {
+  const auto take = [&](const auto& objects) {
+    for (const auto& object : objects) {
+      insert(digest_of(object));
+    }
+  };
+  take(snapshot.namespaces);
+  take(snapshot.pods);
+  take(snapshot.nodes);
+  take(snapshot.policies);
+}
+
+void ContentDigest::add(const Pod& pod) {
+  insert(digest_of(pod));
+}
+void ContentDigest::add(const NetworkPolicy& policy) {
+  insert(digest_of(policy));
+}
+void ContentDigest::remove(const Pod& pod) {
+  erase(digest_of(pod));
+}
+void ContentDigest::remove(const NetworkPolicy& policy) {
+  erase(digest_of(policy));
+}
+
+void ContentDigest::insert(std::string digest) {
+  const std::size_t leaf = leaf_of(digest);
+  leaves_[leaf].push_back(std::move(digest));
+  stale_[leaf] = true;
+}
+
+void ContentDigest::erase(const std::string& digest) {
+  const std::size_t leaf = leaf_of(digest);
+  const auto found = std::find(leaves_[leaf].begin(), leaves_[leaf].end(), digest);
+  PORTCULLIS_CHECK(found != leaves_[leaf].end());
+  leaves_[leaf].erase(found);
+  stale_[leaf] = true;
+}
+
+std::string ContentDigest::text() {
+  constexpr std::size_t kWidth = kLeaves / kBranches;
+  for (std::size_t branch = 0; branch < kBranches; ++branch) {
+    bool changed = false;
+    for (std::size_t leaf = branch * kWidth; leaf < (branch + 1) * kWidth; ++leaf) {
+      if (stale_[leaf]) {
+        // The order of objects is no content.
+        std::sort(leaves_[leaf].begin(), leaves_[leaf].end());
+        leaf_digests_[leaf] = digest_of_all(leaves_[leaf]);
+        stale_[leaf] = false;
+        changed = true;
+      }
+    }
+    if (changed) {
+      branch_digests_[branch] =
+          digest_of_all(std::span(leaf_digests_).subspan(branch * kWidth, kWidth));
+    }
+  }
+  return digest_of_all(branch_digests_);
+}
+
 std::string digest(const Snapshot& snapshot) {
-  Writer all;
-  add_unordered(all, snapshot.namespaces);
-  add_unordered(all, snapshot.pods);
-  add_unordered(all, snapshot.nodes);
-  add_unordered(all, snapshot.policies);
-  return all.finish();
+  return ContentDigest(snapshot).text();
+}
+
+std::string digest(const NetworkPolicy& policy) {
+  return digest_of(policy);
 }
 
 std::vector<Object> objects(const Snapshot& snapshot) {
   std::vector<Object> all;
-  list(all, "Namespace", snapshot.namespaces);
-  list(all, "NetworkPolicy", snapshot.policies);
-  list(all, "Node", snapshot.nodes);
-  list(all, "Pod", snapshot.pods);
+  list(all, snapshot.namespaces);
+  list(all, snapshot.policies);
+  list(all, snapshot.nodes);
+  list(all, snapshot.pods);
   return all;
 }
 

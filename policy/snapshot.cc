@@ -166,7 +166,7 @@ std::string to_string(const Diagnostic& diagnostic) {
   return out + diagnostic.message;
 }
 
-Loaded load(std::span<const Manifest> manifests) {
+Loaded load_part(std::span<const Manifest> manifests) {
   Loaded out;
   for (const Manifest& manifest : manifests) {
     load_one(manifest, out);
@@ -175,10 +175,16 @@ Loaded load(std::span<const Manifest> manifests) {
   sort_unique("Pod", out.snapshot.pods, out);
   sort_unique("Node", out.snapshot.nodes, out);
   sort_unique("NetworkPolicy", out.snapshot.policies, out);
+  sort_diagnostics(manifests, out.diagnostics);
+  return out;
+}
+
+Loaded load(std::span<const Manifest> manifests) {
+  Loaded out = load_part(manifests);
   if (out.ok()) {
     warn_of_undeclared_namespaces(out);
+    sort_diagnostics(manifests, out.diagnostics);
   }
-  sort_diagnostics(manifests, out.diagnostics);
   return out;
 }
 

@@ -52,6 +52,8 @@ struct Loaded {
 
 /// Reads manifests: YAML (many documents), JSON, List kinds. Errors are collected, all of them.
 Loaded load(std::span<const Manifest> manifests);
+/// As load(), of objects that are part of something larger: none is missing that is not there.
+Loaded load_part(std::span<const Manifest> manifests);
 
 /// Reads the files at `paths`: a file, "-" for standard input, or a directory (its *.yaml, *.yml
 /// and *.json files, recursively, in sorted order).
@@ -61,6 +63,8 @@ Result<std::vector<Manifest>> read_manifests(std::span<const std::string> paths)
 /// SHA-256-like content digest (hex) over everything that can change a verdict; provenance (file
 /// names, line numbers) is not part of it. Equal content, whatever its order: equal digest.
 std::string digest(const Snapshot& snapshot);
+/// Likewise of one policy.
+std::string digest(const NetworkPolicy& policy);
 
 /// An object of a snapshot by its name.
 struct Object {

@@ -38,6 +38,7 @@ constexpr std::array kNeeds{
     Need{.method = "port.add", .role = Role::operate, .audited = true},
     Need{.method = "port.remove", .role = Role::operate, .audited = true},
     Need{.method = "commit", .role = Role::administer, .audited = true},
+    Need{.method = "edit", .role = Role::administer, .audited = true},
 };
 
 const Need* need_of(std::string_view method) {

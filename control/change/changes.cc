@@ -12,7 +12,6 @@
 #include "base/time_text.h"
 #include "control/flows.h"
 #include "control/params.h"
-#include "policy/difference.h"
 
 namespace portcullis::control {
 namespace {
@@ -21,8 +20,6 @@ using nlohmann::json;
 
 /// Flows that a plan names.
 constexpr std::size_t kFlowsShown = 100;
-/// Objects that an answer names.
-constexpr std::size_t kObjectsShown = 10'000;
 
 using FlowAnswers = Result<std::vector<dataplane::FlowAnswer>>;
 
@@ -73,18 +70,6 @@ tl::unexpected<RpcError> not_kept(const Error& error) {
                 fmt::format("not enforced, since the disk did not take it: {}", to_string(error)));
 }
 
-json to_json(const policy::Object& object) {
-  return {{"kind", object.kind},
-          {"name", object.name},
-          {"file", object.where.file},
-          {"line", object.where.line}};
-}
-
-/// How many of a list an answer holds.
-std::size_t shown(const auto& list) {
-  return std::min(list.size(), kObjectsShown);
-}
-
 }  // namespace
 
 /// One on its way.
@@ -108,7 +93,8 @@ Changes::Changes(
       reconcile_(reconcile),
       daemon_(daemon),
       archive_(archive),
-      audit_(std::move(audit)) {}
+      audit_(std::move(audit)),
+      past_(lane, reconcile, archive) {}
 
 void Changes::commit(std::vector<policy::Manifest> manifests, Intent intent, Done done) {
   auto change = std::make_shared<Change>();
@@ -116,6 +102,90 @@ void Changes::commit(std::vector<policy::Manifest> manifests, Intent intent, Don
   change->intent = std::move(intent);
   change->done = std::move(done);
   start(change, [this, owned = change->manifests] { return reconcile_.prepare(*owned); });
+}
+
+/// A batch on its way.
+struct Changes::Batch {
+  std::vector<policy::Step> steps;
+  Intent intent;
+  Done done;
+  std::chrono::steady_clock::time_point received;
+  tl::expected<std::vector<policy::Edit>, std::vector<policy::Diagnostic>> edits;
+  Edited edited;
+  tl::expected<void, RpcError> carried_out;
+};
+
+void Changes::edit(std::vector<policy::Step> steps, Intent intent, Done done) {
+  auto batch = std::make_shared<Batch>();
+  batch->steps = std::move(steps);
+  batch->intent = std::move(intent);
+  batch->done = std::move(done);
+  batch->received = std::chrono::steady_clock::now();
+  const auto read = [batch] { batch->edits = policy::edits_of(batch->steps); };
+  lane_.run(read, [this, batch] {
+    if (!batch->edits) {
+      return refuse_change(
+          batch->intent, rejected(rejection_of(batch->edits.error())).value(), batch->done);
+    }
+    if (const auto free = may_change(batch->intent); !free) {
+      return refuse_change(batch->intent, free.error(), batch->done);
+    }
+    // Nothing else gets at the history, or begins a trial, until this is enforced.
+    lane_.run_next([this, batch] { batch->carried_out = carry_out(*batch); },
+                   [this, batch] { enforce(batch); });
+  });
+}
+
+/// On the disk ahead of the table: packets may see the update at once.
+tl::expected<void, RpcError> Changes::carry_out(Batch& batch) {
+  auto edited = reconcile_.prepare(*batch.edits);
+  if (!edited) {
+    return rejected(edited.error());
+  }
+  batch.edited = *std::move(edited);
+  if (reconcile_.enforces(batch.edited)) {
+    return {};
+  }
+  if (archive_ != nullptr) {
+    const KeptRevision kept{.revision = reconcile_.planned(batch.edited, batch.intent)};
+    if (const auto written = archive_->append(kept, batch.steps); !written) {
+      reconcile_.take_back(batch.edited);
+      return not_kept(written.error());
+    }
+  }
+  if (const auto updated = reconcile_.update(batch.edited); !updated) {
+    reconcile_.take_back(batch.edited);
+    take_back();
+    return refuse(RpcCode::rejected, to_string(updated.error()));
+  }
+  return {};
+}
+
+void Changes::enforce(const std::shared_ptr<Batch>& batch) {
+  if (!batch->carried_out) {
+    return refuse_change(batch->intent, batch->carried_out.error(), batch->done);
+  }
+  const std::string way = batch->edited.way;
+  const std::vector<policy::Diagnostic> warnings = batch->edited.candidate.warnings;
+  const std::string before = reconcile_.history().back().digest;
+  const auto applied = reconcile_.apply(std::move(batch->edited), batch->intent);
+  if (!applied) {
+    take_back();
+    return refuse_change(batch->intent,
+                         refuse(RpcCode::not_published, to_string(applied.error())).value(),
+                         batch->done);
+  }
+  json result = to_json(applied->revision);
+  result["changed"] = applied->changed;
+  if (applied->changed) {
+    result["replaced"] = before;
+    result["way"] = way;
+  }
+  result["edits"] = batch->edits->size();
+  result["warnings"] = to_json(std::span(warnings));
+  const auto took = std::chrono::steady_clock::now() - batch->received;
+  result["took_us"] = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
+  batch->done(std::move(result));
 }
 
 void Changes::plan(std::vector<policy::Manifest> manifests, Done done) {
@@ -148,86 +218,6 @@ void Changes::plan(std::vector<policy::Manifest> manifests, Done done) {
   });
 }
 
-Result<Revision> Changes::running_or(std::optional<std::uint64_t> number) const {
-  if (!number && !reconcile_.history().empty()) {
-    return reconcile_.history().back();
-  }
-  PORTCULLIS_TRY(const Revision* found, reconcile_.find(number));
-  return *found;
-}
-
-Result<std::shared_ptr<const policy::Snapshot>> Changes::snapshot_of(
-    const Revision& revision) const {
-  if (revision.snapshot) {
-    return revision.snapshot;
-  }
-  PORTCULLIS_TRY(const auto manifests, archive_->manifests(revision.content));
-  policy::Loaded loaded = policy::load(manifests);
-  if (!loaded.ok()) {
-    return fail(fmt::format("revision {} can no longer be read", revision.number));
-  }
-  return std::make_shared<const policy::Snapshot>(std::move(loaded.snapshot));
-}
-
-void Changes::show(std::optional<std::uint64_t> number, Done done) {
-  const auto revision = running_or(number);
-  if (!revision) {
-    return done(refuse(RpcCode::unknown_revision, revision.error().message));
-  }
-  auto listed = std::make_shared<Result<std::vector<policy::Object>>>();
-  const auto list = [this, listed, revision = *revision] {
-    *listed = snapshot_of(revision).map([](const auto& found) { return policy::objects(*found); });
-  };
-  lane_.run(list, [listed, revision = *revision, done = std::move(done)] {
-    if (!*listed) {
-      return done(refuse(RpcCode::unknown_revision, to_string(listed->error())));
-    }
-    json result = to_json(revision);
-    result["objects_total"] = (*listed)->size();
-    json& objects = result["objects"] = json::array();
-    for (const policy::Object& object : std::span(**listed).first(shown(**listed))) {
-      objects.push_back(to_json(object));
-    }
-    done(std::move(result));
-  });
-}
-
-void Changes::diff(std::optional<std::uint64_t> from, std::optional<std::uint64_t> to, Done done) {
-  const auto after = running_or(to);
-  const auto before = reconcile_.find(from);
-  if (!after || !before) {
-    return done(
-        refuse(RpcCode::unknown_revision, (after ? before.error() : after.error()).message));
-  }
-  struct Diff {
-    Revision before;
-    Revision after;
-    Result<std::vector<policy::ObjectChange>> changes;
-  };
-  auto diff = std::make_shared<Diff>(Diff{.before = **before, .after = *after});
-  const auto compare = [this, diff]() -> Result<std::vector<policy::ObjectChange>> {
-    PORTCULLIS_TRY(const auto left, snapshot_of(diff->before));
-    PORTCULLIS_TRY(const auto right, snapshot_of(diff->after));
-    return policy::difference(*left, *right);
-  };
-  lane_.run([diff, compare] { diff->changes = compare(); },
-            [diff, done = std::move(done)] {
-              if (!diff->changes) {
-                return done(refuse(RpcCode::unknown_revision, to_string(diff->changes.error())));
-              }
-              json result = {{"from", diff->before.number},
-                             {"to", diff->after.number},
-                             {"changes_total", diff->changes->size()},
-                             {"changes", json::array()}};
-              for (const auto& change : std::span(*diff->changes).first(shown(*diff->changes))) {
-                json one = to_json(change.object);
-                one["change"] = policy::to_string(change.kind);
-                result["changes"].push_back(std::move(one));
-              }
-              done(std::move(result));
-            });
-}
-
 void Changes::rollback(std::optional<std::uint64_t> number, Intent intent, Done done) {
   const Revision* target = nullptr;
   if (!number && trial_.pending()) {
@@ -249,18 +239,14 @@ void Changes::bring_back(const Revision& revision, Intent intent, Done done) {
   change->intent = std::move(intent);
   change->done = std::move(done);
   start(change, [this, revision]() -> Prepared {
-    if (revision.snapshot) {
+    if (revision.world) {
       return reconcile_.prepare(revision);
     }
-    const auto manifests = archive_->manifests(revision.content);
-    if (!manifests) {
-      return tl::unexpected(Rejection{.message = to_string(manifests.error())});
+    const auto content = archive_->content(revision.number);
+    if (!content) {
+      return tl::unexpected(Rejection{.message = to_string(content.error())});
     }
-    Prepared prepared = reconcile_.prepare(*manifests);
-    if (prepared) {
-      prepared->content = revision.content;
-    }
-    return prepared;
+    return reconcile_.prepare(content->manifests, content->steps);
   });
 }
 
@@ -366,7 +352,7 @@ void Changes::undo_trial(std::string reason) {
 
 void Changes::start(const std::shared_ptr<Change>& change, std::function<Prepared()> compile) {
   if (const auto free = may_change(change->intent); !free) {
-    return refuse_change(*change, free.error());
+    return refuse_change(change->intent, free.error(), change->done);
   }
   const auto prepare = [this, change, compile = std::move(compile)] {
     change->prepared = compile();
@@ -378,21 +364,20 @@ void Changes::start(const std::shared_ptr<Change>& change, std::function<Prepare
   lane_.run(prepare, [this, change] { keep(change); });
 }
 
-void Changes::refuse_change(const Change& change, const RpcError& error) {
-  log::error("control: change by {} refused: {}", change.intent.who, error.message);
-  reconcile_.record_refusal({.time = std::chrono::system_clock::now(),
-                             .who = change.intent.who,
-                             .message = error.message});
-  change.done(tl::unexpected(error));
+void Changes::refuse_change(const Intent& intent, const RpcError& error, const Done& done) {
+  log::error("control: change by {} refused: {}", intent.who, error.message);
+  reconcile_.record_refusal(
+      {.time = std::chrono::system_clock::now(), .who = intent.who, .message = error.message});
+  done(tl::unexpected(error));
 }
 
 void Changes::keep(const std::shared_ptr<Change>& change) {
   if (!change->prepared) {
-    return refuse_change(*change, rejected(change->prepared.error()).value());
+    return refuse_change(change->intent, rejected(change->prepared.error()).value(), change->done);
   }
   // A trial may have begun while this was compiled.
   if (const auto free = may_change(change->intent); !free) {
-    return refuse_change(*change, free.error());
+    return refuse_change(change->intent, free.error(), change->done);
   }
   if (archive_ == nullptr || reconcile_.enforces(*change->prepared)) {
     return enforce(change);
@@ -409,7 +394,7 @@ Result<void> Changes::write(Change& change) {
   if (change.manifests) {
     PORTCULLIS_TRY(candidate.content, archive_->store(*change.manifests));
   } else {
-    PORTCULLIS_TRY_VOID(archive_->manifests(candidate.content));
+    PORTCULLIS_TRY(candidate.content, archive_->whole_content(*change.intent.rollback_to));
   }
   change.record.revision.content = candidate.content;
   return archive_->append(change.record);
@@ -419,7 +404,7 @@ void Changes::enforce(const std::shared_ptr<Change>& change) {
   const Intent& intent = change->intent;
   if (!change->kept) {
     if (!intent.ends_trial) {
-      return refuse_change(*change, not_kept(change->kept.error()).value());
+      return refuse_change(intent, not_kept(change->kept.error()).value(), change->done);
     }
     // A restart would undo the trial as well: it is not confirmed on the disk.
     log::error("control: the end of a trial is not on the disk: {}",
@@ -435,8 +420,8 @@ void Changes::enforce(const std::shared_ptr<Change>& change) {
     if (is_on_disk && change->kept) {
       take_back();
     }
-    return refuse_change(*change,
-                         refuse(RpcCode::not_published, to_string(applied.error())).value());
+    return refuse_change(
+        intent, refuse(RpcCode::not_published, to_string(applied.error())).value(), change->done);
   }
   if (intent.rollback_to) {
     trial_.end();
@@ -458,8 +443,11 @@ void Changes::enforce(const std::shared_ptr<Change>& change) {
   change->done(std::move(result));
 }
 
-/// On the control thread, while the lane rests: it is a write or two, and rare.
+/// It is a write or two, and rare: on the control thread, too, while the lane rests.
 void Changes::take_back() {
+  if (archive_ == nullptr) {
+    return;
+  }
   if (const auto taken = archive_->take_back(); !taken) {
     log::error("control: a revision that is not enforced stays on the disk: {}",
                to_string(taken.error()));

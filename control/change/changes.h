@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Changes: what becomes of a commit, a rollback and a trial. One at a time is compiled, kept on
-// disk, enforced, and the flows that it denies are ended; then its caller hears of it. And what
-// they left in the history: what a revision holds, and by what two differ. Thread: the control
-// thread; what takes long runs on the lane.
+// Changes: what becomes of a commit, a batch, a rollback and a trial. One at a time is compiled,
+// kept on disk, enforced, and the flows that it denies are ended; then its caller hears of it.
+// Thread: the control thread; what takes long runs on the lane.
 #pragma once
 
 #include <functional>
@@ -12,12 +11,14 @@
 #include <vector>
 
 #include "control/access/audit.h"
+#include "control/change/past.h"
 #include "control/change/trial.h"
 #include "control/loop.h"
 #include "control/protocol.h"
 #include "control/reconcile.h"
 #include "control/state/archive.h"
 #include "control/status.h"
+#include "policy/edit.h"
 #include "policy/snapshot.h"
 
 namespace portcullis::control {
@@ -32,6 +33,8 @@ class Changes {
   Changes(Lane& lane, Reconcile& reconcile, const Daemon& daemon, Archive* archive, Audit audit);
 
   void commit(std::vector<policy::Manifest> manifests, Intent intent, Done done);
+  /// Single objects of what runs: all of them, or none.
+  void edit(std::vector<policy::Step> steps, Intent intent, Done done);
   /// As a commit, but nothing is enforced.
   void plan(std::vector<policy::Manifest> manifests, Done done);
   /// Enforces an earlier revision's content as a new revision; absent: the one ahead of this, and
@@ -39,14 +42,11 @@ class Changes {
   void rollback(std::optional<std::uint64_t> number, Intent intent, Done done);
   /// Ends the trial of the running revision, which stays. Absent: whichever is on trial.
   void confirm(std::optional<std::uint64_t> number, const std::string& who, Done done);
-  /// What a revision holds; absent: the running one.
-  void show(std::optional<std::uint64_t> number, Done done);
-  /// By which objects `to` differs from `from`; absent: the running one, and the one ahead of it.
-  void diff(std::optional<std::uint64_t> from, std::optional<std::uint64_t> to, Done done);
   /// Looks after a trial: undoes it when its time is over or a guard trips. To be called each
   /// second or so.
   void tick(Trial::Clock::time_point now);
 
+  [[nodiscard]] const Past& past() const { return past_; }
   [[nodiscard]] const Trial& trial() const { return trial_; }
   [[nodiscard]] const std::optional<Undone>& last_undone() const { return last_undone_; }
 
@@ -55,27 +55,27 @@ class Changes {
 
  private:
   struct Change;
+  struct Batch;
 
   /// `compile` runs on the lane.
   void start(const std::shared_ptr<Change>& change, std::function<Prepared()> compile);
   void bring_back(const Revision& revision, Intent intent, Done done);
-  /// Errors: not in the history, or its content is damaged. The lane's.
-  [[nodiscard]] Result<std::shared_ptr<const policy::Snapshot>> snapshot_of(
-      const Revision& revision) const;
-  [[nodiscard]] Result<Revision> running_or(std::optional<std::uint64_t> number) const;
   /// Keeps what was compiled, on the lane.
   void keep(const std::shared_ptr<Change>& change);
   Result<void> write(Change& change);
   /// Publishes it; then ends the flows that it denies, on the lane, and answers.
   void enforce(const std::shared_ptr<Change>& change);
   void end_denied(const std::shared_ptr<Change>& change, std::uint64_t epoch);
+  /// Puts a batch into the table and on the disk, on the lane.
+  tl::expected<void, RpcError> carry_out(Batch& batch);
+  void enforce(const std::shared_ptr<Batch>& batch);
   void undo_trial(std::string reason);
   /// Errors: a trial is under way that this change is no part of.
   [[nodiscard]] tl::expected<void, RpcError> may_change(const Intent& intent) const;
   /// Errors: the revision is not on trial, or no longer.
   [[nodiscard]] tl::expected<void, RpcError> may_confirm(std::optional<std::uint64_t> number) const;
   /// Says that a change did not happen, to the log, to `status` and to who asked.
-  void refuse_change(const Change& change, const RpcError& error);
+  void refuse_change(const Intent& intent, const RpcError& error, const Done& done);
   void take_back();
   void record(AuditEntry entry, const Answer& answer);
 
@@ -84,6 +84,7 @@ class Changes {
   const Daemon& daemon_;
   Archive* archive_;
   Audit audit_;
+  Past past_;
   Trial trial_;
   std::optional<Undone> last_undone_;
 };

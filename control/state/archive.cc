@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -17,8 +18,11 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "base/check.h"
 #include "base/digest.h"
 #include "base/log.h"
+#include "control/change/steps.h"
+#include "control/protocol.h"
 
 namespace portcullis::control {
 namespace {
@@ -57,6 +61,16 @@ Result<UniqueFd> lock_in(const std::string& folder) {
         folder);
   }
   return lock;
+}
+
+std::ptrdiff_t count_of(const KeptSteps& steps) {
+  return static_cast<std::ptrdiff_t>(steps.count);
+}
+
+/// To a content as read_content() gives it.
+void add_steps(json& body, const KeptSteps& steps) {
+  auto& batches = body["batches"].get_ref<json::array_t&>();
+  batches.insert(batches.end(), steps.list->begin(), steps.list->begin() + count_of(steps));
 }
 
 std::string digest_of(std::string_view bytes) {
@@ -99,9 +113,8 @@ Result<void> Archive::load() {
   }
   std::size_t unusable = read->damaged.size();
   for (const json& record : read->records) {
-    if (auto known = read_record(record)) {
-      take(*std::move(known));
-    } else {
+    auto known = read_record(record).and_then([this](Record one) { return take(std::move(one)); });
+    if (!known) {
       log::error("{}: {}", path, known.error().message);
       ++unusable;
     }
@@ -129,15 +142,49 @@ Result<void> Archive::load() {
   return {};
 }
 
-void Archive::take(Record record) {
+Result<void> Archive::take(Record record) {
   if (record.kept) {
     next_number_ = std::max(next_number_, record.kept->revision.number + 1);
+    if (record.kept->steps.count != 0) {
+      return follow(*std::move(record.kept));
+    }
     revisions_.push_back(*std::move(record.kept));
-    return;
+    return {};
   }
   for (KeptRevision& kept : revisions_) {
     kept.on_trial = kept.on_trial && kept.revision.number != record.confirmed;
   }
+  return {};
+}
+
+/// Takes a revision that goes on from the newest one; its own steps are put behind those of that.
+Result<void> Archive::follow(KeptRevision kept) {
+  if (revisions_.empty() || revisions_.back().revision.number != kept.after) {
+    return fail(fmt::format("revision {} goes on from revision {}, which is not there",
+                            kept.revision.number,
+                            kept.after));
+  }
+  const KeptRevision& before = revisions_.back();
+  KeptSteps steps = before.steps;
+  if (!steps.list || steps.list->size() != steps.count) {
+    // None, or others went on from there, too.
+    steps.list = steps.list ? std::make_shared<std::vector<json>>(
+                                  steps.list->begin(),
+                                  steps.list->begin() + static_cast<std::ptrdiff_t>(steps.count))
+                            : std::make_shared<std::vector<json>>();
+  }
+  steps.list->insert(steps.list->end(), kept.steps.list->begin(), kept.steps.list->end());
+  steps.count = steps.list->size();
+  kept.steps = std::move(steps);
+  kept.revision.content = before.revision.content;
+  replaced_.reset();
+  if (std::exchange(kept.replaces, false)) {
+    kept.after = before.after;
+    replaced_ = std::move(revisions_.back());
+    revisions_.pop_back();
+  }
+  revisions_.push_back(std::move(kept));
+  return {};
 }
 
 void Archive::trim() {
@@ -153,11 +200,44 @@ void Archive::trim() {
   }
 }
 
+/// Puts steps whose beginning is no longer in the history into contents of their own.
+Result<void> Archive::gather_steps() {
+  std::size_t i = 0;
+  while (i < revisions_.size()) {
+    const KeptSteps steps = revisions_[i].steps;
+    const bool follows = i > 0 && revisions_[i - 1].revision.number == revisions_[i].after;
+    if (steps.count == 0 || follows) {
+      ++i;
+      continue;
+    }
+    auto body = read_content(revisions_[i].revision.content);
+    if (!body) {
+      log::error(
+          "revision {} is given up: {}", revisions_[i].revision.number, to_string(body.error()));
+      std::erase_if(revisions_, [&](const auto& one) { return one.steps.list == steps.list; });
+      continue;
+    }
+    add_steps(*body, steps);
+    PORTCULLIS_TRY(const std::string content, store(*body));
+    const auto rest = std::make_shared<std::vector<json>>(steps.list->begin() + count_of(steps),
+                                                          steps.list->end());
+    for (std::size_t later = i; later < revisions_.size(); ++later) {
+      KeptRevision& one = revisions_[later];
+      if (one.steps.list == steps.list && one.steps.count >= steps.count) {
+        one.revision.content = content;
+        one.steps = {.list = rest, .count = one.steps.count - steps.count};
+      }
+    }
+  }
+  return {};
+}
+
 Result<void> Archive::start_journal() {
+  PORTCULLIS_TRY_VOID(gather_steps());
   std::vector<json> records;
   records.reserve(revisions_.size());
-  for (const KeptRevision& kept : revisions_) {
-    records.push_back(record_of(kept));
+  for (std::size_t i = 0; i < revisions_.size(); ++i) {
+    records.push_back(record_of(revisions_[i], i == 0 ? 0 : revisions_[i - 1].steps.count));
   }
   PORTCULLIS_TRY(journal_, Journal::create(journal_path(), records));
   appended_ = 0;
@@ -177,37 +257,71 @@ void Archive::remove_unnamed() const {
   }
 }
 
-Result<std::string> Archive::store(std::span<const policy::Manifest> manifests) const {
-  json list = json::array();
-  for (const policy::Manifest& manifest : manifests) {
-    list.push_back({{"name", manifest.name}, {"text", manifest.text}});
-  }
-  const std::string bytes =
-      json{{"manifests", std::move(list)}}.dump(-1, ' ', false, json::error_handler_t::replace);
+Result<std::string> Archive::store(const json& body) const {
+  const std::string bytes = body.dump(-1, ' ', false, json::error_handler_t::replace);
   std::string content = digest_of(bytes);
   PORTCULLIS_TRY_VOID(write_durably(content_path(content), bytes));
   return content;
 }
 
-Result<std::vector<policy::Manifest>> Archive::manifests(const std::string& content) const {
+Result<std::string> Archive::store(std::span<const policy::Manifest> manifests) const {
+  return store(json{{"manifests", manifests_json(manifests)}});
+}
+
+Result<json> Archive::read_content(const std::string& content) const {
   const std::string path = content_path(content);
   PORTCULLIS_TRY(const std::string bytes, read_file(path, kContentBytesMax));
   json body;
   if (digest_of(bytes) == content) {
     body = json::parse(bytes, nullptr, /*allow_exceptions=*/false);
   }
-  if (!body.is_object() || !body.contains("manifests") || !body["manifests"].is_array()) {
+  if (!body.is_object() || !body.contains("manifests")) {
     return fail("is damaged: its bytes are not those that its name says", path);
   }
-  std::vector<policy::Manifest> manifests;
-  for (json& one : body["manifests"]) {
-    if (!one.is_object() || !one["name"].is_string() || !one["text"].is_string()) {
-      return fail("holds no manifests", path);
-    }
-    manifests.push_back({.name = std::move(one["name"].get_ref<std::string&>()),
-                         .text = std::move(one["text"].get_ref<std::string&>())});
+  if (!body["batches"].is_array()) {
+    body["batches"] = json::array();
   }
-  return manifests;
+  return body;
+}
+
+Result<Archive::Content> Archive::content(const KeptRevision& kept) const {
+  PORTCULLIS_TRY(json body, read_content(kept.revision.content));
+  Content content;
+  PORTCULLIS_TRY(content.manifests, read_manifests(body["manifests"]));
+  std::vector<json> batches(body["batches"].begin(), body["batches"].end());
+  if (kept.steps.list) {
+    batches.insert(
+        batches.end(), kept.steps.list->begin(), kept.steps.list->begin() + count_of(kept.steps));
+  }
+  for (json& batch : batches) {
+    PORTCULLIS_TRY(std::vector<policy::Step> steps, read_steps(batch));
+    std::move(steps.begin(), steps.end(), std::back_inserter(content.steps));
+  }
+  return content;
+}
+
+Result<const KeptRevision*> Archive::find(std::uint64_t revision) const {
+  const auto found = std::ranges::find(
+      revisions_, revision, [](const KeptRevision& kept) { return kept.revision.number; });
+  if (found == revisions_.end()) {
+    return fail(fmt::format("revision {} is no longer kept", revision), folder_);
+  }
+  return &*found;
+}
+
+Result<Archive::Content> Archive::content(std::uint64_t revision) const {
+  PORTCULLIS_TRY(const KeptRevision* const kept, find(revision));
+  return content(*kept);
+}
+
+Result<std::string> Archive::whole_content(std::uint64_t revision) const {
+  PORTCULLIS_TRY(const KeptRevision* const kept, find(revision));
+  PORTCULLIS_TRY(json body, read_content(kept->revision.content));
+  if (kept->steps.count == 0) {
+    return kept->revision.content;
+  }
+  add_steps(body, kept->steps);
+  return store(body);
 }
 
 Result<void> Archive::write(const json& record) {
@@ -221,24 +335,47 @@ Result<void> Archive::write(const json& record) {
 
 Result<void> Archive::append(KeptRevision kept) {
   trim();
-  PORTCULLIS_TRY_VOID(write(record_of(kept)));
-  kept.revision.snapshot.reset();
+  kept.revision.world.reset();
   kept.revision.compiled.reset();
-  next_number_ = kept.revision.number + 1;
-  revisions_.push_back(std::move(kept));
+  PORTCULLIS_TRY_VOID(write(record_of(kept)));
+  PORTCULLIS_CHECK(take({.kept = std::move(kept)}));
+  replaced_.reset();
   remove_unnamed();
   return {};
 }
 
+Result<void> Archive::append(KeptRevision kept, std::span<const policy::Step> steps) {
+  PORTCULLIS_CHECK(!revisions_.empty());
+  trim();
+  kept.revision.world.reset();
+  kept.revision.compiled.reset();
+  kept.after = revisions_.back().revision.number;
+  kept.replaces = kept.revision.batches > 1;
+  kept.steps = {.list = std::make_shared<std::vector<json>>(1, steps_json(steps)), .count = 1};
+  if (appended_ >= kAppendedMax) {
+    PORTCULLIS_TRY_VOID(start_journal());
+    remove_unnamed();
+  }
+  kept.revision.content = revisions_.back().revision.content;
+  PORTCULLIS_TRY_VOID(write(record_of(kept)));
+  return follow(std::move(kept));
+}
+
 Result<void> Archive::take_back() {
+  KeptRevision last = std::move(revisions_.back());
   revisions_.pop_back();
+  if (last.steps.count != 0) {
+    last.steps.list->pop_back();
+  }
+  if (replaced_) {
+    revisions_.push_back(*std::exchange(replaced_, std::nullopt));
+  }
   return journal_->take_back();
 }
 
 Result<void> Archive::confirm(std::uint64_t revision) {
   PORTCULLIS_TRY_VOID(write(confirmation_of(revision)));
-  take({.confirmed = revision});
-  return {};
+  return take({.confirmed = revision});
 }
 
 }  // namespace portcullis::control

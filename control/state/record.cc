@@ -100,9 +100,18 @@ class Reader {
   std::string problem_;
 };
 
+/// Empty: they are no list of at least one.
+KeptSteps steps_of(const json& batches) {
+  if (!batches.is_array() || batches.empty()) {
+    return {};
+  }
+  return {.list = std::make_shared<std::vector<json>>(batches.begin(), batches.end()),
+          .count = batches.size()};
+}
+
 }  // namespace
 
-json record_of(const KeptRevision& kept) {
+json record_of(const KeptRevision& kept, std::size_t first) {
   const Revision& revision = kept.revision;
   const auto since_epoch =
       std::chrono::duration_cast<microseconds>(revision.time.time_since_epoch());
@@ -119,6 +128,17 @@ json record_of(const KeptRevision& kept) {
                  {"on_trial", kept.on_trial}};
   if (revision.intent.rollback_to) {
     record["rollback_to"] = *revision.intent.rollback_to;
+  }
+  if (revision.batches != 0) {
+    record["single"] = revision.batches;
+  }
+  if (kept.steps.count > first) {
+    record["after"] = kept.after;
+    record["replaces"] = kept.replaces;
+    json& batches = record["batches"] = json::array();
+    for (std::size_t i = first; i < kept.steps.count; ++i) {
+      batches.push_back((*kept.steps.list)[i]);
+    }
   }
   return record;
 }
@@ -150,6 +170,17 @@ Result<Record> read_record(const json& record) {
     reader.read("on_trial", kept.on_trial);
     if (record.contains("rollback_to")) {
       reader.read("rollback_to", revision.intent.rollback_to.emplace());
+    }
+    if (record.contains("single")) {
+      reader.read("single", revision.batches);
+    }
+    if (record.contains("batches")) {
+      reader.read("after", kept.after);
+      reader.read("replaces", kept.replaces);
+      kept.steps = steps_of(record["batches"]);
+      if (kept.steps.count == 0) {
+        return fail("a record has no usable \"batches\"");
+      }
     }
     // A time is kept in nanoseconds.
     constexpr std::int64_t kTimeMax = std::numeric_limits<std::int64_t>::max() / 1000;

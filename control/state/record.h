@@ -4,9 +4,12 @@
 // Thread: pure functions.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -15,18 +18,29 @@
 
 namespace portcullis::control {
 
-/// A revision on disk. Its `snapshot` is null: `content` names the manifests it came from.
-struct KeptRevision {
-  Revision revision;
-  bool on_trial = false;  // And nobody has confirmed it.
+/// Batches of steps (change/steps.h) that a revision has beyond the content that it names. Later
+/// revisions go on with the same list, so that each is kept once.
+struct KeptSteps {
+  std::shared_ptr<std::vector<nlohmann::json>> list;  // Null: none.
+  std::size_t count = 0;                              // The first ones of the list.
 };
 
-nlohmann::json record_of(const KeptRevision& kept);
+/// A revision on disk. Its `world` is null: `content` names the manifests it came from.
+struct KeptRevision {
+  Revision revision;
+  bool on_trial = false;    // And nobody has confirmed it.
+  std::uint64_t after = 0;  // With steps: the revision that it goes on from,
+  bool replaces = false;    // and whose place in the history it takes.
+  KeptSteps steps;
+};
+
+/// `first`: the first of its batches that the record shall hold.
+nlohmann::json record_of(const KeptRevision& kept, std::size_t first = 0);
 nlohmann::json confirmation_of(std::uint64_t revision);
 
 /// Either a revision or the confirmation of one.
 struct Record {
-  std::optional<KeptRevision> kept;
+  std::optional<KeptRevision> kept;  // Its steps: those of the record alone.
   std::uint64_t confirmed = 0;
 };
 

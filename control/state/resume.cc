@@ -39,10 +39,10 @@ Result<Candidate> compile_files(const Reconcile& reconcile,
   return candidate;
 }
 
-/// A revision with its manifests, and why no newer one will do.
+/// A revision with its content, and why no newer one will do.
 struct Usable {
   const KeptRevision* kept = nullptr;
-  std::vector<policy::Manifest> manifests;
+  Archive::Content content;
   std::string why;  // Empty: it is the newest.
 };
 
@@ -56,11 +56,11 @@ Result<Usable> newest_usable(const Archive& archive) {
       why += fmt::format("{}revision {} was not confirmed", why.empty() ? "" : "; ", number);
       continue;
     }
-    auto manifests = archive.manifests(kept->revision.content);
-    if (manifests) {
-      return Usable{.kept = &*kept, .manifests = *std::move(manifests), .why = std::move(why)};
+    auto content = archive.content(*kept);
+    if (content) {
+      return Usable{.kept = &*kept, .content = *std::move(content), .why = std::move(why)};
     }
-    log::error("revision {} cannot be used: {}", number, to_string(manifests.error()));
+    log::error("revision {} cannot be used: {}", number, to_string(content.error()));
     why += fmt::format("{}the content of revision {} is damaged", why.empty() ? "" : "; ", number);
   }
   return fail(
@@ -103,7 +103,7 @@ Result<Applied> enforce_first(Reconcile& reconcile,
   PORTCULLIS_TRY(const Usable usable, newest_usable(*archive));
   const Revision& from = usable.kept->revision;
   PORTCULLIS_TRY(Candidate candidate,
-                 told(reconcile.prepare(usable.manifests),
+                 told(reconcile.prepare(usable.content.manifests, usable.content.steps),
                       fmt::format("revision {} of {}", from.number, archive->folder())));
   candidate.content = from.content;
   std::deque<Revision> history;
@@ -120,6 +120,7 @@ Result<Applied> enforce_first(Reconcile& reconcile,
     Intent intent{.who = "portcullisd",
                   .comment = usable.why.empty() ? "another version reads it otherwise" : usable.why,
                   .rollback_to = from.number};
+    PORTCULLIS_TRY(candidate.content, archive->whole_content(from.number));
     return apply_kept(reconcile, archive, std::move(candidate), std::move(intent));
   }
   return reconcile.resume(std::move(candidate));

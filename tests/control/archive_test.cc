@@ -19,72 +19,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "control/state/resume.h"
-#include "tests/control/live_commands.h"
+#include "tests/control/life.h"
 
 namespace portcullis::control {
 namespace {
 
 using nlohmann::json;
 namespace fs = std::filesystem;
-
-constexpr std::size_t kRevisionsMax = 4;
-
-std::string digest_with(int port) {
-  return policy::digest(policy::load(shop({port})).snapshot);
-}
-
-std::string text_of(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
-
-void put_text(const fs::path& path, const std::string& text) {
-  std::ofstream(path, std::ios::trunc) << text;
-}
-
-/// A control plane from its start to its end, with its state in a folder. Without policies of its
-/// own it begins with those of shop({80}).
-class Life {
- public:
-  explicit Life(const ScratchFolder& folder) {
-    const std::string manifests = folder.file("manifests");
-    if (!fs::exists(manifests)) {
-      fs::create_directory(manifests);
-      for (const policy::Manifest& one : shop({80})) {
-        put_text(fs::path(manifests) / one.name, one.text);
-      }
-    }
-    auto archive = Archive::open(folder.file("state"), kRevisionsMax);
-    if (!archive) {
-      refusal_ = to_string(archive.error());
-      return;
-    }
-    plane_.archive_ = *std::move(archive);
-    const auto first =
-        enforce_first(plane_.reconcile_, &*plane_.archive_, std::span(&manifests, 1));
-    if (!first) {
-      refusal_ = to_string(first.error());
-    }
-  }
-
-  /// Why it did not start; empty: it did.
-  [[nodiscard]] const std::string& refusal() const { return refusal_; }
-  Answer commit(int port, json more = json::object()) {
-    for (const policy::Manifest& one : shop({port})) {
-      more["manifests"].push_back({{"name", one.name}, {"text", one.text}});
-    }
-    return plane_.call("commit", more);
-  }
-  [[nodiscard]] json running() { return (*plane_.call("status"))["running"]; }
-  [[nodiscard]] int revision() { return running()["revision"].get<int>(); }
-  LivePlane& plane() { return plane_; }
-
- private:
-  std::string refusal_;
-  LivePlane plane_;
-};
 
 TEST(Archive, BringsBackWhatWasCommittedAndTheHistory) {
   const ScratchFolder folder;
@@ -297,21 +238,6 @@ TEST(Archive, UsesTheOneBeforeADamagedContent) {
   EXPECT_EQ(running["digest"], digest_with(81));
   EXPECT_EQ(running["revision"], 4);
   EXPECT_EQ(running["comment"], "the content of revision 3 is damaged");
-}
-
-/// Cuts a file off, and says so, or flips a bit of it.
-bool damage(const fs::path& path, std::mt19937_64& random) {
-  std::string text = text_of(path);
-  PORTCULLIS_CHECK(!text.empty());
-  const std::size_t at = random() % text.size();
-  const bool cuts = random() % 2 == 0;
-  if (cuts) {
-    text.resize(at);
-  } else {
-    text[at] = static_cast<char>(static_cast<unsigned char>(text[at]) ^ (1U << random() % 8));
-  }
-  put_text(path, text);
-  return cuts;
 }
 
 TEST(Archive, EnforcesSomethingThatWasCommittedWhateverFileIsDamaged) {

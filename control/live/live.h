@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// Live: the content that runs, in a form in which single objects change at the cost of what
+// changes: the world, who is which endpoint, the digest, and the table's updater.
+// Thread: one at a time.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "classifier/update.h"
+#include "policy/digest.h"
+#include "policy/edit.h"
+#include "policy/lower.h"
+#include "policy/lowering/roster.h"
+#include "policy/world.h"
+
+namespace portcullis::control {
+
+class Live {
+ public:
+  /// `lowered` is of `snapshot`, with what else there is of rules. Compiles it.
+  /// Errors: those of compile().
+  static Result<std::unique_ptr<Live>> start(std::shared_ptr<const policy::Snapshot> snapshot,
+                                             policy::Lowered lowered,
+                                             const classifier::CompileOptions& options);
+
+  /// Edits that the world has taken, but the table has not.
+  struct Plan {
+    policy::Changed changed;
+    std::string digest;     // Of the content with them.
+    std::string why_whole;  // Not empty: update() cannot take them, all must be compiled anew.
+    policy::Roster::Entry pods;
+  };
+  /// Errors: World::apply()'s, or an address would have two owners; nothing has changed then.
+  Result<Plan> plan(std::span<const policy::Edit> edits);
+  /// Brings the table to the plan; from then on a packet may see it. REQUIRES: nothing is
+  /// `why_whole`. Errors: those of Updater::update(); the table is as before then.
+  Result<classifier::UpdateReport> update(const Plan& plan);
+  /// Takes a plan out of the world again. REQUIRES: it is the last one, and update() has not
+  /// taken it.
+  void take_back(const Plan& plan);
+  /// Takes a plan out of the world and the table. REQUIRES: it is the last one, and update() has
+  /// taken it. Errors: as update(); this is of no use then.
+  Result<void> undo(const Plan& plan);
+
+  /// The newest table, in a handle of its own.
+  [[nodiscard]] std::shared_ptr<const classifier::Table> table() const { return updater_.table(); }
+  [[nodiscard]] const std::shared_ptr<policy::World>& world() const { return world_; }
+  /// What runs, as lower() would say it but for the order of endpoints. Costs a copy.
+  [[nodiscard]] policy::Lowered lowered() const;
+
+ private:
+  Live(std::shared_ptr<const policy::Snapshot> snapshot,
+       const policy::Lowered& lowered,
+       classifier::Updater updater);
+
+  std::shared_ptr<policy::World> world_;
+  policy::ContentDigest digest_;
+  policy::Roster roster_;
+  policy::Provenance provenance_;
+  classifier::Updater updater_;
+};
+
+}  // namespace portcullis::control

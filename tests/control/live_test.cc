@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+// Random walks: after every batch of edits the table that took it judges as the direct evaluator
+// judges the whole content. PORTCULLIS_SEED sets the first seed, PORTCULLIS_WORLDS the count.
+#include "control/live/live.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <map>
+#include <random>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "classifier/lookup.h"
+#include "policy/evaluate.h"
+#include "tests/support/world.h"
+
+namespace portcullis::control {
+namespace {
+
+using classifier::Flow;
+using policy::Edit;
+using policy::Pod;
+using policy::Snapshot;
+
+constexpr unsigned kBatchesAWorld = 40;
+constexpr unsigned kFlowsABatch = 60;
+
+std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
+  const char* const text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+Snapshot in_order(Snapshot snapshot) {
+  const auto before = [](const auto& a, const auto& b) {
+    return std::tie(a.name_space, a.name) < std::tie(b.name_space, b.name);
+  };
+  std::sort(snapshot.pods.begin(), snapshot.pods.end(), before);
+  std::sort(snapshot.policies.begin(), snapshot.policies.end(), before);
+  return snapshot;
+}
+
+/// A world that changes at random, and its table.
+class Walk {
+ public:
+  explicit Walk(std::uint64_t seed)
+      : seed_(seed), random_(seed), world_(test::random_world(seed, {.pods_max = 30})) {
+    restart(std::make_shared<const Snapshot>(in_order(world_.snapshot)));
+  }
+
+  /// Returns how the batch was taken: a word of UpdateWay, "refused", or "whole".
+  std::string step() {
+    const auto before = live_->world()->snapshot();
+    std::vector<Edit> edits;
+    for (std::uint64_t i = 0; i <= random_() % 4; ++i) {
+      edits.push_back(any_edit(*before));
+    }
+    const auto plan = live_->plan(edits);
+    if (!plan) {
+      EXPECT_EQ(policy::digest(*live_->world()->snapshot()), policy::digest(*before));
+      return "refused";
+    }
+    const auto after = live_->world()->snapshot();
+    EXPECT_EQ(plan->digest, policy::digest(*after)) << where();
+    if (!plan->why_whole.empty()) {
+      live_->take_back(*plan);
+      EXPECT_EQ(policy::digest(*live_->world()->snapshot()), policy::digest(*before)) << where();
+      // Where two own an address, lower() says so: the batch would be refused.
+      return restart(after) ? "whole" : "refused";
+    }
+    const auto report = live_->update(*plan);
+    EXPECT_TRUE(report.has_value()) << where();
+    if (random_() % 8 == 0) {
+      EXPECT_TRUE(live_->undo(*plan)) << where();
+      EXPECT_EQ(policy::digest(*live_->world()->snapshot()), policy::digest(*before)) << where();
+      return "undone";
+    }
+    return to_string(report->way);
+  }
+
+  void judge() {
+    const auto snapshot = live_->world()->snapshot();
+    const auto table = live_->table();
+    for (unsigned i = 0; i < kFlowsABatch; ++i) {
+      const Flow flow = any_flow(*snapshot);
+      const policy::Evaluation direct = policy::evaluate(*snapshot, world_.options, flow);
+      const classifier::Verdict verdict = classifier::lookup(*table, flow);
+      EXPECT_EQ(std::pair(verdict.egress.allowed(), verdict.ingress.allowed()),
+                std::pair(direct.egress_allowed, direct.ingress_allowed))
+          << where() << ": " << to_string(flow.src) << " -> " << to_string(flow.dst) << " protocol "
+          << int{flow.protocol} << " port " << flow.dst_port;
+    }
+  }
+
+ private:
+  [[nodiscard]] std::string where() const { return fmt::format("seed {}", seed_); }
+
+  bool restart(const std::shared_ptr<const Snapshot>& snapshot) {
+    auto lowered = policy::lower(*snapshot, world_.options);
+    if (!lowered) {
+      return false;
+    }
+    live_ = Live::start(snapshot, *std::move(lowered), {}).value();
+    return true;
+  }
+
+  IpAddress any_address() {
+    return random_() % 4 == 0
+               ? world_.addresses_v4[random_() % world_.addresses_v4.size()]
+               : IpAddress::from_v4(0x0a09'0000U + static_cast<std::uint32_t>(random_() % 64));
+  }
+
+  Edit any_edit(const Snapshot& now) {
+    if (now.pods.empty() || (random_() % 12 == 0 && !now.policies.empty())) {
+      return policy_edit(now);
+    }
+    const Pod& like = now.pods[random_() % now.pods.size()];
+    const auto choice = random_() % 8;
+    if (choice < 2) {
+      return {.verb = policy::Verb::remove, .key = {like.name_space, like.name}};
+    }
+    Pod pod = like;
+    if (choice < 6) {
+      pod.name = fmt::format("new-{}", random_() % 6);
+      pod.addresses = {any_address()};
+      pod.host_network = false;  // Else it would tell its node's addresses.
+    } else if (choice == 6) {
+      pod.terminated = !pod.terminated;
+    } else {
+      const Pod& other = now.pods[random_() % now.pods.size()];
+      pod.labels = other.labels;
+      pod.ports = other.ports;
+    }
+    policy::ObjectKey key{pod.name_space, pod.name};
+    return {.verb = random_() % 4 == 0 ? policy::Verb::add : policy::Verb::set,
+            .key = std::move(key),
+            .pod = std::make_shared<const Pod>(std::move(pod))};
+  }
+
+  Edit policy_edit(const Snapshot& now) {
+    const policy::NetworkPolicy& like =
+        world_.snapshot.policies[random_() % world_.snapshot.policies.size()];
+    Edit edit{.kind = policy::Kind::policy, .key = {like.name_space, like.name}};
+    const bool is_there = std::any_of(now.policies.begin(), now.policies.end(), [&](const auto& p) {
+      return p.name_space == like.name_space && p.name == like.name;
+    });
+    if (is_there) {
+      edit.verb = policy::Verb::remove;
+    } else {
+      edit.policy = std::make_shared<const policy::NetworkPolicy>(like);
+    }
+    return edit;
+  }
+
+  IpAddress any_end(const Snapshot& snapshot) {
+    if (random_() % 4 != 0 && !snapshot.pods.empty()) {
+      const Pod& pod = snapshot.pods[random_() % snapshot.pods.size()];
+      if (!pod.addresses.empty()) {
+        return pod.addresses[random_() % pod.addresses.size()];
+      }
+    }
+    return any_address();
+  }
+
+  Flow any_flow(const Snapshot& snapshot) {
+    Flow flow{.src = any_end(snapshot), .dst = any_end(snapshot), .src_port = 40'000};
+    while (flow.src.family != flow.dst.family) {
+      flow.dst = any_end(snapshot);
+      flow.src = any_end(snapshot);
+    }
+    std::tie(flow.protocol, flow.dst_port) = world_.ports[random_() % world_.ports.size()];
+    return flow;
+  }
+
+  std::uint64_t seed_;
+  std::mt19937_64 random_;
+  test::World world_;
+  std::unique_ptr<Live> live_;
+};
+
+TEST(Live, JudgesAsTheWholeContentAfterEveryBatch) {
+  const std::uint64_t seed = number_from(
+      "PORTCULLIS_SEED",
+      static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
+  const std::uint64_t worlds = number_from("PORTCULLIS_WORLDS", 8);
+  fmt::print("seed {} (PORTCULLIS_SEED), {} worlds (PORTCULLIS_WORLDS)\n", seed, worlds);
+  std::map<std::string, std::size_t> ways;
+  for (std::uint64_t i = 0; i < worlds && !HasFailure(); ++i) {
+    Walk walk(seed + i);
+    for (unsigned batch = 0; batch < kBatchesAWorld && !HasFailure(); ++batch) {
+      ++ways[walk.step()];
+      walk.judge();
+    }
+  }
+  for (const auto& [way, count] : ways) {
+    fmt::print("{} {}\n", count, way);
+  }
+  // Walks that only compile anew would prove nothing.
+  EXPECT_GT(ways["in place"] + ways["addresses"], worlds);
+}
+
+}  // namespace
+}  // namespace portcullis::control
