@@ -132,6 +132,7 @@ inline constexpr std::uint16_t kDhcpClientPort = 68;
 // SCTP: | ports 2+2 | verification tag 4 | checksum 4 |, then chunks | type 1 | flags 1 | length 2
 // |
 inline constexpr std::size_t kSctpBytes = 12;
+inline constexpr std::size_t kSctpChecksum = 8;
 inline constexpr std::size_t kSctpChunkBytes = 4;
 inline constexpr std::uint8_t kSctpInit = 1;
 inline constexpr std::uint8_t kSctpInitAck = 2;
