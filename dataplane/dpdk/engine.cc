@@ -117,6 +117,7 @@ WorkerStatus status_of(const Worker& worker, std::uint32_t cpu) {
                       .handed_to_judge = worker.handed_to_judge(),
                       .handed_to_send = worker.transmit().handed(),
                       .checksums_finished = worker.checksums_finished(),
+                      .super_packets = worker.super_packets(),
                       .busy = worker.busy()};
   for (std::size_t i = 0; i < kDropReasons; ++i) {
     status.drops.push_back(judged.drops[i].get() + losses.drops[i].get() + unjudged.drops[i].get());
