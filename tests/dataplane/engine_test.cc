@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "classifier/key.h"
@@ -337,6 +338,45 @@ TEST_F(EngineOnAWire, NamesThePortThatCannotBeMade) {
   ASSERT_FALSE(engine.has_value());
   EXPECT_TRUE(engine.error().message.starts_with("ports.left: ")) << engine.error().message;
   EXPECT_NE(engine.error().message.find("no_such_link"), std::string::npos);
+}
+
+TEST_F(EngineOnAWire, SaysHowManyBuffersItTakes) {
+  engine_.reset();
+  config::Config config{.eal = test::test_eal_options()};
+  config.eal.mbufs = 2048;
+  config.ports = {{.name = "left", .vdev = "net_virtio_user7,path=/nowhere,queue_size=1024"},
+                  {.name = "right", .vdev = "net_null7"}};
+  config.mode.pairs = {{"left", "right"}};
+  const auto engine =
+      Engine::start(config, {test::test_eal().worker_cpus().front()}, generation(1, 1));
+  ASSERT_FALSE(engine.has_value());
+  EXPECT_TRUE(engine.error().message.starts_with("eal.mbufs = 2048 is too few: it takes "))
+      << engine.error().message;
+}
+
+TEST_F(EngineOnAWire, DrivesNoMorePortsThanDpdk) {
+  engine_.reset();
+  config::Config config{.eal = test::test_eal_options()};
+  for (int i = 0; i < 40; i += 2) {
+    const std::string a = fmt::format("p{}", i);
+    const std::string b = fmt::format("p{}", i + 1);
+    config.ports.push_back({.name = a, .vdev = fmt::format("net_null1{:02},no-rx=1", i)});
+    config.ports.push_back({.name = b, .vdev = fmt::format("net_null1{:02},no-rx=1", i + 1)});
+    config.mode.pairs.emplace_back(a, b);
+  }
+  const std::vector<std::uint32_t> cpus{test::test_eal().worker_cpus().front()};
+  const auto refused = Engine::start(config, cpus, generation(1, 1));
+  ASSERT_FALSE(refused.has_value());
+  const std::string& message = refused.error().message;
+  EXPECT_TRUE(message.starts_with("ports.p")) << message;
+  EXPECT_NE(message.find("as many as this build of DPDK drives (RTE_MAX_ETHPORTS)"),
+            std::string::npos)
+      << message;
+  // It has left nothing behind.
+  config.ports.resize(20);
+  config.mode.pairs.resize(10);
+  const auto engine = Engine::start(config, cpus, generation(1, 1));
+  EXPECT_TRUE(engine.has_value()) << (engine ? "" : to_string(engine.error()));
 }
 
 TEST(EngineOnTwoWires, GivesEachWorkerAPairAndSwapsForBoth) {
