@@ -94,6 +94,7 @@ json worker_json(const dataplane::WorkerStatus& worker) {
           {"handed_to_judge", worker.handed_to_judge},
           {"handed_to_send", worker.handed_to_send},
           {"checksums_finished", worker.checksums_finished},
+          {"super_packets", worker.super_packets},
           {"busy", worker.busy},
           {"drops", drops_json(worker.drops)}};
 }

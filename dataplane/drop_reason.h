@@ -22,7 +22,7 @@ enum class DropReason : std::uint8_t {
   ttl_exceeded,            // Node mode: hop limit reached zero.
   no_route,                // Node mode: nobody has the destination.
   neighbour_unresolved,    // Node mode: the next hop did not answer ARP or ND.
-  packet_too_big,          // Larger than the egress port's MTU.
+  packet_too_big,          // Larger than the egress port's MTU, or than a buffer.
   no_memory,               // Out of mbufs.
   tx_full,                 // The egress queue took no more.
   fragment_overlap,        // Of a datagram in which fragments overlap, repeat or contradict.

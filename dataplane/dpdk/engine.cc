@@ -17,6 +17,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "config/non_ip_words.h"
+#include "dataplane/dpdk/buffer/demand.h"
 #include "dataplane/dpdk/link/carrier.h"
 #include "dataplane/dpdk/plug/plug.h"
 #include "dataplane/dpdk/port.h"
@@ -53,6 +54,16 @@ std::uint16_t mtu_max(const config::Config& config) {
   return mtu;
 }
 
+BufferUse buffer_use(const config::Config& config,
+                     const std::vector<Crew>& crews,
+                     std::size_t workers) {
+  BufferUse use{.workers = workers, .routes = config.mode.kind == config::Mode::Kind::node};
+  for (std::size_t i = 0; i < config.ports.size(); ++i) {
+    use.ports += buffers_of_port(config.ports[i], crews[i].size());
+  }
+  return use;
+}
+
 /// What [conntrack] leaves to the mode. Elsewhere a packet that is dropped makes its hosts send
 /// again or begin anew; a mirror's hosts go on, and the flow would be called wrong until its end.
 config::Conntrack conntrack_options(const config::Config& config) {
@@ -64,15 +75,13 @@ config::Conntrack conntrack_options(const config::Config& config) {
   return options;
 }
 
-/// `workers` share the buffers: fragments that wait may take an eighth of them.
 PipelineOptions pipeline_options(const config::Config& config, std::size_t workers) {
-  const std::size_t share = std::max<std::size_t>(config.eal.mbufs / 8 / workers, 1);
   const bool router = config.mode.kind == config::Mode::Kind::node;
   PipelineOptions options{.conntrack = conntrack_options(config),
                           .tunnels = config.tunnels,
                           .non_ip = config.non_ip,
                           .ports = router ? limits::kPortsMax : config.ports.size(),
-                          .fragments_held_max = std::min(share, limits::kFragmentsHeldMax)};
+                          .fragments_held_max = held_fragments_max(config.eal.mbufs, workers)};
   for (const config::Port& port : config.ports) {
     // Only a pod's port is held to its addresses; on others `addresses` are our own.
     const bool pod = port.role == config::Port::Role::pod;
@@ -117,6 +126,7 @@ WorkerStatus status_of(const Worker& worker, std::uint32_t cpu) {
                       .handed_to_judge = worker.handed_to_judge(),
                       .handed_to_send = worker.transmit().handed(),
                       .checksums_finished = worker.checksums_finished(),
+                      .super_packets = worker.super_packets(),
                       .busy = worker.busy()};
   for (std::size_t i = 0; i < kDropReasons; ++i) {
     status.drops.push_back(judged.drops[i].get() + losses.drops[i].get() + unjudged.drops[i].get());
@@ -199,8 +209,10 @@ struct Engine::State {
 };
 
 Result<void> Engine::State::open_ports(const config::Config& config) {
-  PORTCULLIS_TRY(pool, BufferPool::make(config.eal, frame_bytes_max(mtu_max(config))));
   const std::vector<Crew> crews = crews_of(config, worker_cpus.size());
+  PORTCULLIS_TRY_VOID(
+      check_buffers(config.eal.mbufs, buffer_use(config, crews, worker_cpus.size())));
+  PORTCULLIS_TRY(pool, BufferPool::make(config.eal, frame_bytes_max(mtu_max(config))));
   for (std::size_t i = 0; i < config.ports.size(); ++i) {
     PORTCULLIS_TRY(auto port, Port::open(config.ports[i], crews[i], *pool));
     ports.push_back(std::move(port));

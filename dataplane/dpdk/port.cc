@@ -15,6 +15,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "dataplane/dpdk/buffer/demand.h"
 #include "dataplane/dpdk/eal.h"
 #include "dataplane/dpdk/offloads.h"
 #include "dataplane/dpdk/spread/rss.h"
@@ -23,11 +24,6 @@
 namespace portcullis::dataplane {
 namespace {
 
-/// Descriptors of a queue; a device with other limits adjusts them.
-constexpr std::uint16_t kRxDescriptors = 1024;
-constexpr std::uint16_t kTxDescriptors = 1024;
-/// Buffers that a worker keeps at hand. The pool refuses more than 2/3 of its size.
-constexpr std::uint32_t kPoolCache = 256;
 constexpr const char* kPoolName = "portcullis_mbufs";
 
 Failure failed(const config::Port& options, std::string_view what, int error) {
@@ -58,7 +54,7 @@ Result<std::unique_ptr<BufferPool>> BufferPool::make(const config::Eal& options,
   forget_dpdk_log();
   rte_mempool* const pool = rte_pktmbuf_pool_create(kPoolName,
                                                     options.mbufs,
-                                                    std::min(kPoolCache, options.mbufs / 2),
+                                                    cache_buffers(options.mbufs),
                                                     0,
                                                     static_cast<std::uint16_t>(room),
                                                     SOCKET_ID_ANY);
@@ -78,6 +74,10 @@ std::size_t BufferPool::frame_bytes_max() const {
   return rte_pktmbuf_data_room_size(pool_) - std::size_t{RTE_PKTMBUF_HEADROOM};
 }
 
+std::size_t BufferPool::buffers() const {
+  return pool_->size;
+}
+
 BufferPool::~BufferPool() {
   rte_mempool_free(pool_);
 }
@@ -89,6 +89,14 @@ Result<std::unique_ptr<Port>> Port::open(const config::Port& options,
   std::uint16_t id = 0;
   forget_dpdk_log();
   if (rte_eth_dev_get_port_by_name(name.c_str(), &id) != 0) {
+    // Past its last one a driver would only say that it failed.
+    if (rte_eth_dev_count_total() >= RTE_MAX_ETHPORTS) {
+      return fail(
+          fmt::format("ports.{}: there are {} devices, which is as many as this build of DPDK "
+                      "drives (RTE_MAX_ETHPORTS); take out another port",
+                      options.name,
+                      RTE_MAX_ETHPORTS));
+    }
     const std::string& arguments = options.vdev.empty() ? options.pci : options.vdev;
     const int error = rte_dev_probe(arguments.c_str());
     if (error != 0) {

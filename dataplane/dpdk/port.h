@@ -27,6 +27,8 @@ class BufferPool {
   BufferPool& operator=(const BufferPool&) = delete;
   ~BufferPool();
   [[nodiscard]] rte_mempool* get() const { return pool_; }
+  /// How many there are, whoever has them.
+  [[nodiscard]] std::size_t buffers() const;
   /// The largest frame that one of them holds.
   [[nodiscard]] std::size_t frame_bytes_max() const;
 
@@ -51,7 +53,7 @@ class Port {
  public:
   /// Creates the device (or takes it, if EAL knows it already) and sets it up; it stays stopped, so
   /// no packet comes in yet. The workers of `crew`, not empty, are to serve it.
-  /// Errors: begin with "ports.NAME".
+  /// Errors: begin with "ports.NAME"; among them, that DPDK has as many devices as it can have.
   static Result<std::unique_ptr<Port>> open(const config::Port& options,
                                             const Crew& crew,
                                             const BufferPool& pool);

@@ -10,6 +10,7 @@
 #include <rte_pause.h>
 #include <unistd.h>
 
+#include "dataplane/dpdk/buffer/super_packet.h"
 #include "dataplane/dpdk/tsan.h"
 #include "dataplane/packet/affinity.h"
 #include "dataplane/packet/headers.h"
@@ -66,6 +67,7 @@ Worker::Worker(const WorkerSetup& setup,
       rejects_(setup.rejects),
       slot_(slot),
       closing_(setup.exchange->closing()),
+      pool_(pool.get()),
       sources_(setup.exchange->share(setup.index).sources),
       inboxes_(setup.exchange->share(setup.index).inboxes),
       tunnels_(setup.pipeline.tunnels),
@@ -200,13 +202,79 @@ void Worker::finish(TableSlot::Reader& reader, const Clock& clock, F& forwarder)
   } while (!last || carried > 0);
 }
 
-/// Receives one burst of one queue, and settles what is this worker's.
+/// Receives one burst of one queue, and settles what is this worker's; each packet in one piece.
 template <Forwarder F>
 std::size_t Worker::serve(const Source& source, const Poll& poll, F& forwarder) noexcept {
-  const std::size_t count = receive(source, forwarder);
-  const std::size_t own = source.shared ? keep_own(source, count) : count;
-  judge(own, poll, forwarder);
-  return count;
+  std::array<rte_mbuf*, limits::kBurstMax> arrived;
+  const std::uint16_t burst = rte_eth_rx_burst(
+      source.device, source.queue, arrived.data(), static_cast<std::uint16_t>(arrived.size()));
+  std::size_t count = 0;
+  for (rte_mbuf* const packet : std::span(arrived).first(burst)) {
+    tsan_acquire(packet);
+    if (is_super_packet(packet)) [[unlikely]] {
+      judge_own(source, std::exchange(count, 0), poll, forwarder);  // What came ahead of it.
+      serve_super(packet, source, poll, forwarder);
+      Transmit::consume(packet);
+      continue;
+    }
+    // Buffers hold the largest frame, so this is what no port may send, or a device that splits
+    // headers.
+    if (packet->nb_segs > 1 && rte_pktmbuf_linearize(packet) != 0) {
+      lose_unjudged(packet, DropReason::packet_too_big);
+      continue;
+    }
+    count += admit(packet, count, source.port, forwarder);
+  }
+  judge_own(source, count, poll, forwarder);
+  return burst;
+}
+
+/// Settles a super-packet as the segments that its sender meant, or loses all of it.
+template <Forwarder F>
+void Worker::serve_super(const rte_mbuf* packet,
+                         const Source& source,
+                         const Poll& poll,
+                         F& forwarder) noexcept {
+  const SegmentBurst segments = cut_super_packet(packet, pool_);
+  if (segments.count == 0) {
+    unjudged_.count(segments.reason);
+    return;
+  }
+  super_packets_.add();
+  std::size_t count = 0;
+  for (rte_mbuf* const segment : std::span(segments.packets).first(segments.count)) {
+    count += admit(segment, count, source.port, forwarder);
+    if (count == limits::kBurstMax) {
+      judge_own(source, std::exchange(count, 0), poll, forwarder);
+    }
+  }
+  judge_own(source, count, poll, forwarder);
+}
+
+/// Puts a packet into that place of packets_ and frames_, or ends it where it is not for us. Says
+/// how many that were.
+template <Forwarder F>
+std::size_t Worker::admit(rte_mbuf* packet,
+                          std::size_t place,
+                          PortIndex port,
+                          const F& forwarder) noexcept {
+  auto* const bytes = rte_pktmbuf_mtod(packet, std::uint8_t*);
+  if (!forwarder.accepts({bytes, packet->data_len}, port)) {
+    Transmit::consume(packet);
+    return 0;
+  }
+  frames_[place] = {.data = bytes, .length = packet->data_len, .port = port};
+  packets_[place] = packet;
+  return 1;
+}
+
+/// Settles what is this worker's of the first `count`, and hands over the rest.
+template <Forwarder F>
+void Worker::judge_own(const Source& source,
+                       std::size_t count,
+                       const Poll& poll,
+                       F& forwarder) noexcept {
+  judge(source.shared ? keep_own(source, count) : count, poll, forwarder);
 }
 
 /// Settles what others have received and is this worker's.
@@ -372,31 +440,6 @@ void Worker::let_go(std::uint64_t now_ns, F& forwarder) noexcept {
                         .l3_offset = one.outcome.l3_offset};
     settle(parcel, one.outcome, now_ns, forwarder);
   }
-}
-
-/// One burst into packets_ and frames_, without what is not for us; each packet in one piece.
-template <Forwarder F>
-std::size_t Worker::receive(const Source& source, const F& forwarder) noexcept {
-  const std::uint16_t burst = rte_eth_rx_burst(
-      source.device, source.queue, packets_.data(), static_cast<std::uint16_t>(packets_.size()));
-  std::size_t count = 0;
-  for (std::uint16_t i = 0; i < burst; ++i) {
-    rte_mbuf* const packet = packets_[i];
-    tsan_acquire(packet);
-    // Buffers hold the largest frame, so only a device that splits headers gets here with more.
-    if (packet->nb_segs > 1 && rte_pktmbuf_linearize(packet) != 0) {
-      lose_unjudged(packet, DropReason::no_memory);
-      continue;
-    }
-    auto* const bytes = rte_pktmbuf_mtod(packet, std::uint8_t*);
-    if (!forwarder.accepts({bytes, packet->data_len}, source.port)) {
-      Transmit::consume(packet);
-      continue;
-    }
-    frames_[count] = {.data = bytes, .length = packet->data_len, .port = source.port};
-    packets_[count++] = packet;
-  }
-  return count;
 }
 
 void Worker::rest(TableSlot::Reader& reader) noexcept {

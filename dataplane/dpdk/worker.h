@@ -67,6 +67,8 @@ class Worker {
   [[nodiscard]] std::uint64_t checksums_finished() const noexcept {
     return checksums_finished_.get();
   }
+  /// Super-packets that were cut. Their segments are the packets that the other counters count.
+  [[nodiscard]] std::uint64_t super_packets() const noexcept { return super_packets_.get(); }
   /// Share of polls that found packets, since start.
   [[nodiscard]] double busy() const noexcept;
 
@@ -108,7 +110,17 @@ class Worker {
   void let_go(std::uint64_t now_ns, F& forwarder) noexcept;
   void reject(const Parcel& parcel, DropReason reason, std::uint64_t now_ns) noexcept;
   template <Forwarder F>
-  std::size_t receive(const Source& source, const F& forwarder) noexcept;
+  void serve_super(const rte_mbuf* packet,
+                   const Source& source,
+                   const Poll& poll,
+                   F& forwarder) noexcept;
+  template <Forwarder F>
+  std::size_t admit(rte_mbuf* packet,
+                    std::size_t place,
+                    PortIndex port,
+                    const F& forwarder) noexcept;
+  template <Forwarder F>
+  void judge_own(const Source& source, std::size_t count, const Poll& poll, F& forwarder) noexcept;
   std::size_t keep_own(const Source& source, std::size_t count) noexcept;
   void tell_others(const Parcel& parcel) noexcept;
   void lose_unjudged(rte_mbuf* packet, DropReason reason) noexcept;
@@ -119,6 +131,7 @@ class Worker {
   const bool rejects_;
   TableSlot& slot_;
   Closing& closing_;
+  rte_mempool* const pool_;
   std::vector<Source> sources_;
   std::vector<Outbox> outboxes_;  // By worker; none where it shares no port.
   std::vector<Handover*> inboxes_;
@@ -140,6 +153,7 @@ class Worker {
   Counter polls_;
   Counter busy_polls_;
   Counter checksums_finished_;
+  Counter super_packets_;
   alignas(64) std::atomic<bool> stopping_{false};
   PortMailbox port_mailbox_;  // In a line that each turn reads anyway.
 };

@@ -117,8 +117,10 @@ inline constexpr std::size_t kTcpChecksum = 16;
 inline constexpr std::uint8_t kTcpFin = 0x01;
 inline constexpr std::uint8_t kTcpSyn = 0x02;
 inline constexpr std::uint8_t kTcpRst = 0x04;
+inline constexpr std::uint8_t kTcpPsh = 0x08;
 inline constexpr std::uint8_t kTcpAck = 0x10;
 inline constexpr std::uint8_t kTcpUrg = 0x20;
+inline constexpr std::uint8_t kTcpCwr = 0x80;
 inline constexpr std::uint8_t kTcpOptionScale = 3;  // | 3 | 3 | shift |
 inline constexpr std::uint8_t kTcpScaleMax = 14;    // RFC 7323.
 
@@ -132,6 +134,7 @@ inline constexpr std::uint16_t kDhcpClientPort = 68;
 // SCTP: | ports 2+2 | verification tag 4 | checksum 4 |, then chunks | type 1 | flags 1 | length 2
 // |
 inline constexpr std::size_t kSctpBytes = 12;
+inline constexpr std::size_t kSctpChecksum = 8;
 inline constexpr std::size_t kSctpChunkBytes = 4;
 inline constexpr std::uint8_t kSctpInit = 1;
 inline constexpr std::uint8_t kSctpInitAck = 2;

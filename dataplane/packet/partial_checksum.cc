@@ -3,6 +3,7 @@
 
 #include "classifier/key.h"
 #include "dataplane/packet/checksum.h"
+#include "dataplane/packet/crc32c.h"
 #include "dataplane/packet/headers.h"
 #include "dataplane/packet/parse.h"
 #include "dataplane/packet/transport.h"
@@ -50,11 +51,23 @@ Segment segment6(std::span<std::uint8_t> ip) {
           .pseudo_sum = checksum_add(0, ip.subspan(wire::kIpv6Src, 32))};
 }
 
+/// Of SCTP the sender leaves zero, over which the checksum counts too.
+bool finish_sctp(std::span<std::uint8_t> segment) {
+  if (segment.size() < wire::kSctpBytes || wire::load32(&segment[wire::kSctpChecksum]) != 0) {
+    return false;
+  }
+  wire::store32(&segment[wire::kSctpChecksum], __builtin_bswap32(crc32c(segment)));
+  return true;
+}
+
 bool finish(std::span<std::uint8_t> ip) {
   if (ip.size() < wire::kIpv4Bytes) {
     return false;
   }
   const auto [protocol, bytes, addresses] = ip[0] >> 4U == 4 ? segment4(ip) : segment6(ip);
+  if (protocol == classifier::kProtocolSctp) {
+    return finish_sctp(bytes);
+  }
   const bool tcp = protocol == classifier::kProtocolTcp;
   const bool udp = protocol == classifier::kProtocolUdp;
   if ((!tcp && !udp) || bytes.size() < (tcp ? wire::kTcpBytes : wire::kUdpBytes)) {

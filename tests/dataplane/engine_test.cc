@@ -10,10 +10,12 @@
 #include <thread>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "classifier/key.h"
 #include "classifier/verdict.h"
+#include "dataplane/packet/headers.h"
 #include "dataplane/packet/parse.h"
 #include "tests/dataplane/ring_port.h"
 #include "tests/support/generation.h"
@@ -27,6 +29,7 @@ using test::Ends;
 
 constexpr Ends kAllowed{"10.0.0.1", "10.0.0.2", 40'000, 5'000};
 constexpr Ends kDenied{"10.0.0.1", "10.0.0.2", 40'000, 5'001};
+constexpr Ends kTcp{"10.0.0.1", "10.0.0.2", 40'000, 5'000};
 constexpr classifier::RuleId kEgressRule = classifier::rule_id(std::size_t{0});
 constexpr classifier::RuleId kIngressRule = classifier::rule_id(std::size_t{1});
 
@@ -34,13 +37,19 @@ IpAddress ip(const char* text) {
   return parse_ip(text).value();
 }
 
-/// Two pods; the first may send UDP to `port` of the second, and nothing else passes.
-std::unique_ptr<const Generation> generation(std::uint64_t epoch, std::uint16_t port) {
+/// Two pods; the first may send UDP to `port` of the second, and nothing else passes, unless TCP
+/// may.
+std::unique_ptr<const Generation> generation(std::uint64_t epoch,
+                                             std::uint16_t port,
+                                             bool tcp = false) {
   using namespace classifier;
   RuleSet rules{.default_mode = DefaultMode::deny,
                 .endpoints = {{.addresses = {ip("10.0.0.1")}}, {.addresses = {ip("10.0.0.2")}}},
                 .sets = {{.endpoints = {0}}, {.endpoints = {1}}},
                 .port_sets = {{.ranges = {{kProtocolUdp, port, port}}}}};
+  if (tcp) {
+    rules.port_sets[0].ranges.push_back({kProtocolTcp, port, port});
+  }
   rules.rules = {{.direction = Direction::egress, .subjects = 0, .peers = 1},
                  {.direction = Direction::ingress, .subjects = 1, .peers = 0}};
   return test::generation_of(rules, epoch);
@@ -208,6 +217,74 @@ TEST_F(EngineOnAWire, DropsWhatIsLargerThanTheMtu) {
   EXPECT_EQ(worker().forwarded, 0U);
 }
 
+/// TCP of a connection that is known, to be cut by its device. Mind its numbers: they are followed.
+Bytes super_packet(std::uint32_t seq, std::size_t payload, std::uint8_t flags) {
+  return test::tcp_frame(kTcp,
+                         {.seq = seq, .ack = 1'001, .flags = flags, .payload_bytes = payload});
+}
+
+TEST_F(EngineOnAWire, CutsSuperPacketsAndKeepsTheirPlace) {
+  engine_->publish(generation(2, 5'000, true));
+  for (const Bytes& frame : {test::tcp_frame(kTcp, test::kSyn),
+                             test::tcp_frame(test::turned(kTcp), test::kSyn | test::kAck),
+                             test::tcp_frame(kTcp, test::kAck)}) {
+    const bool back = parse(frame).tuple.src_port == kTcp.dst_port;
+    ASSERT_TRUE((back ? right_ : left_)->put(frame));
+    ASSERT_EQ((back ? left_ : right_)->wait(), frame);
+  }
+  const std::size_t buffers = test::free_buffers();
+  // A hundred segments make two bursts of them. What came behind it in its burst stays behind it.
+  constexpr std::size_t kSegments = 100;
+  constexpr std::uint16_t kEach = 500;
+  constexpr std::size_t kPayload = kSegments * kEach - 7;
+  const Bytes last = super_packet(1'001 + kPayload, 3, test::kAck | test::kFin);
+  ASSERT_TRUE(left_->put_chain(super_packet(1'001, kPayload, test::kAck | test::kPsh), kEach));
+  ASSERT_TRUE(left_->put(last));
+  std::uint32_t expected = 1'001;
+  for (std::size_t i = 0; i < kSegments; ++i) {
+    const Bytes segment = right_->wait().value_or(Bytes{});
+    const Packet packet = parse(segment);
+    ASSERT_EQ(packet.kind, Packet::Kind::flow);
+    const std::uint8_t* const tcp = &segment[packet.l4_offset];
+    ASSERT_EQ(wire::load32(tcp + wire::kTcpSequence), expected);
+    ASSERT_EQ((tcp[wire::kTcpFlags] & test::kPsh) != 0, i + 1 == kSegments);
+    expected += static_cast<std::uint32_t>(segment.size() - packet.l4_offset - wire::kTcpBytes);
+  }
+  EXPECT_EQ(expected, 1'001 + kPayload);
+  EXPECT_EQ(right_->wait(), last);
+  ASSERT_TRUE(counted(3 + kSegments + 1));
+  EXPECT_EQ(worker().forwarded, 3 + kSegments + 1);
+  EXPECT_EQ(worker().dropped, 0U);
+  EXPECT_EQ(worker().super_packets, 1U);
+  engine_->publish(generation(3, 5'000, true));  // Returns after the burst.
+  EXPECT_EQ(test::free_buffers(), buffers);
+}
+
+TEST_F(EngineOnAWire, JudgesTheSegmentsOfASuperPacket) {
+  ASSERT_TRUE(left_->put_chain(super_packet(1'001, 4'000, test::kAck), 1'000));
+  ASSERT_TRUE(counted(4));
+  EXPECT_EQ(drops(DropReason::not_a_new_flow), 4U);
+  EXPECT_EQ(worker().super_packets, 1U);
+}
+
+TEST_F(EngineOnAWire, LosesLargePacketsThatItCannotCut) {
+  const std::size_t buffers = test::free_buffers();
+  ASSERT_TRUE(left_->put_chain(super_packet(1'001, 40'000, test::kAck), 1));
+  // Nobody says that it is to be cut, and no buffer holds it.
+  ASSERT_TRUE(left_->put_chain(test::udp_frame(kAllowed, Bytes(4'000)), 0));
+  // More segments than there are buffers, so that each one's have to come back.
+  for (int i = 0; i < 12; ++i) {
+    ASSERT_TRUE(left_->put_chain(super_packet(1'001, 60'000, test::kAck), 500));
+  }
+  ASSERT_TRUE(counted(2 + 12 * 120));
+  engine_->publish(generation(2, 5'000));  // Returns after the burst.
+  EXPECT_EQ(drops(DropReason::packet_too_big), 2U);
+  EXPECT_EQ(drops(DropReason::not_a_new_flow), 12U * 120U);
+  EXPECT_EQ(worker().super_packets, 12U);
+  EXPECT_EQ(test::free_buffers(), buffers);
+  EXPECT_EQ(test::engine_buffers_in_use(), 0U);
+}
+
 TEST_F(EngineOnAWire, EnforcesAPublishedTableOnKnownFlows) {
   ASSERT_TRUE(left_->put(test::udp_frame(kAllowed)));
   ASSERT_TRUE(right_->wait().has_value());
@@ -261,6 +338,45 @@ TEST_F(EngineOnAWire, NamesThePortThatCannotBeMade) {
   ASSERT_FALSE(engine.has_value());
   EXPECT_TRUE(engine.error().message.starts_with("ports.left: ")) << engine.error().message;
   EXPECT_NE(engine.error().message.find("no_such_link"), std::string::npos);
+}
+
+TEST_F(EngineOnAWire, SaysHowManyBuffersItTakes) {
+  engine_.reset();
+  config::Config config{.eal = test::test_eal_options()};
+  config.eal.mbufs = 2048;
+  config.ports = {{.name = "left", .vdev = "net_virtio_user7,path=/nowhere,queue_size=1024"},
+                  {.name = "right", .vdev = "net_null7"}};
+  config.mode.pairs = {{"left", "right"}};
+  const auto engine =
+      Engine::start(config, {test::test_eal().worker_cpus().front()}, generation(1, 1));
+  ASSERT_FALSE(engine.has_value());
+  EXPECT_TRUE(engine.error().message.starts_with("eal.mbufs = 2048 is too few: it takes "))
+      << engine.error().message;
+}
+
+TEST_F(EngineOnAWire, DrivesNoMorePortsThanDpdk) {
+  engine_.reset();
+  config::Config config{.eal = test::test_eal_options()};
+  for (int i = 0; i < 40; i += 2) {
+    const std::string a = fmt::format("p{}", i);
+    const std::string b = fmt::format("p{}", i + 1);
+    config.ports.push_back({.name = a, .vdev = fmt::format("net_null1{:02},no-rx=1", i)});
+    config.ports.push_back({.name = b, .vdev = fmt::format("net_null1{:02},no-rx=1", i + 1)});
+    config.mode.pairs.emplace_back(a, b);
+  }
+  const std::vector<std::uint32_t> cpus{test::test_eal().worker_cpus().front()};
+  const auto refused = Engine::start(config, cpus, generation(1, 1));
+  ASSERT_FALSE(refused.has_value());
+  const std::string& message = refused.error().message;
+  EXPECT_TRUE(message.starts_with("ports.p")) << message;
+  EXPECT_NE(message.find("as many as this build of DPDK drives (RTE_MAX_ETHPORTS)"),
+            std::string::npos)
+      << message;
+  // It has left nothing behind.
+  config.ports.resize(20);
+  config.mode.pairs.resize(10);
+  const auto engine = Engine::start(config, cpus, generation(1, 1));
+  EXPECT_TRUE(engine.has_value()) << (engine ? "" : to_string(engine.error()));
 }
 
 TEST(EngineOnTwoWires, GivesEachWorkerAPairAndSwapsForBoth) {

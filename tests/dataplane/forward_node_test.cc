@@ -91,7 +91,7 @@ class ForwardNodeOnRings : public testing::TestWithParam<std::size_t> {
     up_ = std::make_unique<test::RingPort>("u" + suffix);
     using Role = config::Port::Role;
     config::Config config{.eal = test::test_eal_options()};
-    config.eal.mbufs = 1024;
+    config.eal.mbufs = 4096;
     if (cpus.size() > 1) {
       config.eal.idle = config::Eal::Idle::poll;  // A sleeper lets grace periods pass.
     }

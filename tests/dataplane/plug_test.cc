@@ -81,7 +81,6 @@ class PortsOfARouter : public testing::TestWithParam<std::size_t> {
     up_ = std::make_unique<test::RingPort>("pu" + suffix);
     buffers_ = test::free_buffers();
     config::Config config{.eal = test::test_eal_options()};
-    config.eal.mbufs = 2048;
     if (cpus.size() > 1) {
       config.eal.idle = config::Eal::Idle::poll;  // A sleeper lets grace periods pass.
     }
@@ -321,6 +320,39 @@ TEST_P(PortsOfARouter, ChangeNothingWhereTheyCannotBe) {
   bring_up_c();
   judged(*a_, test::udp_frame(kNew));
   EXPECT_TRUE(gets_packet(*c_));
+}
+
+TEST_P(PortsOfARouter, AreRefusedWithoutBuffersForThem) {
+  config::Port hungry = pod_c();
+  hungry.vdev = "net_virtio_user72,path=/nowhere,queue_size=8192";
+  const std::string refused = refusal(hungry);
+  EXPECT_TRUE(refused.starts_with("ports.c: eal.mbufs = 8192 is too few: it takes ")) << refused;
+  bring_up_c();
+}
+
+TEST_P(PortsOfARouter, AreNoMoreThanDpdkDrives) {
+  std::vector<std::string> added;
+  Result<void> result;
+  do {
+    config::Port port = pod_c();
+    port.name = fmt::format("n{}", added.size());
+    port.vdev = fmt::format("net_null2{:02},no-rx=1", added.size());
+    port.addresses = {ip(fmt::format("10.0.1.{}", added.size()).c_str())};
+    result = engine_->add_port(port);
+    if (result) {
+      added.push_back(port.name);
+    }
+  } while (result && added.size() < limits::kPortsMax);
+  ASSERT_FALSE(result.has_value());
+  const std::string message = result.error().message;
+  EXPECT_TRUE(message.starts_with(fmt::format("ports.n{}: there are ", added.size()))) << message;
+  EXPECT_NE(message.find("(RTE_MAX_ETHPORTS)"), std::string::npos) << message;
+  bring_up_c();  // Its device is there already, and counted.
+  judged(*a_, test::udp_frame(kNew));
+  EXPECT_TRUE(gets_packet(*c_));
+  for (const std::string& name : added) {
+    EXPECT_TRUE(engine_->remove_port(name).has_value());
+  }
 }
 
 TEST_P(PortsOfARouter, MayBeOfOtherDrivers) {

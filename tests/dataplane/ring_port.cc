@@ -55,6 +55,7 @@ class Unwatched {
 
 constexpr unsigned kRingSlots = 1024;
 constexpr unsigned kBuffers = 4095;
+constexpr std::size_t kChainBytes = 1900;  // In each buffer.
 
 rte_mempool* buffers() {
   static rte_mempool* const pool = rte_pktmbuf_pool_create(
@@ -99,6 +100,31 @@ dataplane::Eal& test_eal() {
     return *std::move(started);
   }();
   return *eal;
+}
+
+rte_mbuf* chain_of(const Bytes& frame,
+                   std::size_t buffer_bytes,
+                   std::uint16_t segment_bytes,
+                   rte_mempool* pool) {
+  rte_mbuf* packet = nullptr;
+  for (std::size_t from = 0; from < frame.size(); from += buffer_bytes) {
+    rte_mbuf* const buffer = rte_pktmbuf_alloc(pool);
+    PORTCULLIS_CHECK(buffer != nullptr);
+    const std::size_t bytes = std::min(buffer_bytes, frame.size() - from);
+    char* const room = rte_pktmbuf_append(buffer, static_cast<std::uint16_t>(bytes));
+    PORTCULLIS_CHECK(room != nullptr);
+    std::copy_n(&frame[from], bytes, room);
+    if (packet == nullptr) {
+      packet = buffer;
+    } else {
+      PORTCULLIS_CHECK(rte_pktmbuf_chain(packet, buffer) == 0);
+    }
+  }
+  if (segment_bytes > 0) {
+    packet->ol_flags |= RTE_MBUF_F_RX_LRO;
+    packet->tso_segsz = segment_bytes;
+  }
+  return packet;
 }
 
 std::size_t free_buffers() {
@@ -151,6 +177,16 @@ bool RingPort::put(const Bytes& frame) {
   char* const room = rte_pktmbuf_append(packet, static_cast<std::uint16_t>(frame.size()));
   PORTCULLIS_CHECK(room != nullptr);
   std::copy(frame.begin(), frame.end(), room);
+  if (rte_ring_enqueue(in_, packet) != 0) {
+    rte_pktmbuf_free(packet);
+    return false;
+  }
+  return true;
+}
+
+bool RingPort::put_chain(const Bytes& frame, std::uint16_t segment_bytes) {
+  const Unwatched unwatched;
+  rte_mbuf* const packet = chain_of(frame, kChainBytes, segment_bytes, buffers());
   if (rte_ring_enqueue(in_, packet) != 0) {
     rte_pktmbuf_free(packet);
     return false;

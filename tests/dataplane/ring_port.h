@@ -13,6 +13,7 @@
 #include "dataplane/dpdk/eal.h"
 #include "tests/support/packet.h"
 
+struct rte_mbuf;
 struct rte_mempool;
 struct rte_ring;
 
@@ -22,6 +23,14 @@ namespace portcullis::test {
 /// starts at most once a process. Dies where it cannot start.
 dataplane::Eal& test_eal();
 config::Eal test_eal_options();
+
+/// A frame in as many buffers as it takes with so many bytes in each; where `segment_bytes` is not
+/// 0 it is a super-packet of such segments, as a device says so. REQUIRES: not empty. Dies without
+/// buffers.
+rte_mbuf* chain_of(const Bytes& frame,
+                   std::size_t buffer_bytes,
+                   std::uint16_t segment_bytes,
+                   rte_mempool* pool);
 
 /// Buffers that frames put into ring ports may still take: all, when none is on its way.
 std::size_t free_buffers();
@@ -46,6 +55,9 @@ class RingPort {
 
   /// A frame comes in at the port. False when the ring is full.
   bool put(const Bytes& frame);
+  /// A frame comes in as one of many buffers; as a super-packet, where a segment has a length.
+  /// False when the ring is full.
+  bool put_chain(const Bytes& frame, std::uint16_t segment_bytes);
   /// What went out of the port since, and is still there.
   std::vector<Bytes> take();
   /// The next frame for which `wanted` is true, others thrown away; none within four seconds: none.

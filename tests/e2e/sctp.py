@@ -33,11 +33,14 @@ def crc32c(octets):
     return value ^ 0xFFFFFFFF
 
 
-def _packet(ports, verification_tag, chunk_type, chunk_value):
-    """A packet of one chunk. RFC 9260 appendix A: the checksum travels least byte first."""
+def _packet(ports, verification_tag, chunk_type, chunk_value, finished=True):
+    """A packet of one chunk. RFC 9260 appendix A: the checksum travels least byte first.
+
+    Unfinished it has none, as Linux leaves it where the device is to fill it in.
+    """
     chunk = struct.pack("!BBH", chunk_type, 0, 4 + len(chunk_value)) + chunk_value
     header = struct.pack("!HHI", *ports, verification_tag)
-    checksum = crc32c(header + bytes(4) + chunk)
+    checksum = crc32c(header + bytes(4) + chunk) if finished else 0
     return header + struct.pack("<I", checksum) + chunk
 
 
@@ -71,14 +74,14 @@ def respond(port):
                 listener.sendto(answer, (peer[0], 0))
 
 
-def associate(source, destination, port, patience_s):
-    """Sends INITs until an INIT ACK comes back. True when one did."""
+def associate(source, destination, port, patience_s, finished=True):
+    """Sends INITs, with checksums or without, until an INIT ACK comes back. True when one did."""
     family = socket.AF_INET6 if ":" in destination else socket.AF_INET
     with socket.socket(family, socket.SOCK_RAW, PROTOCOL) as probe:
         probe.bind((source, 0))
         own_port = 32768 + int.from_bytes(os.urandom(2), "big") % 28000
         tag = int.from_bytes(os.urandom(4), "big") | 1
-        init = _packet((own_port, port), 0, INIT, _init_value(tag))
+        init = _packet((own_port, port), 0, INIT, _init_value(tag), finished)
         deadline = time.monotonic() + patience_s
         while (left := deadline - time.monotonic()) > 0:
             try:

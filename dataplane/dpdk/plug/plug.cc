@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "dataplane/dpdk/buffer/demand.h"
 #include "dataplane/dpdk/plug/port_change.h"
 
 namespace portcullis::dataplane {
@@ -71,6 +72,9 @@ const std::unique_ptr<Port>* find(const Plugboard& board, const std::string& nam
 /// What would otherwise go wrong late, or in a worker.
 Result<void> check(const Plugboard& board, const config::Port& options) {
   std::size_t addresses = options.addresses.size();
+  // All ports of a node have one crew: everybody.
+  const std::size_t workers = board.workers.size();
+  BufferUse use{.ports = buffers_of_port(options, workers), .workers = workers, .routes = true};
   for (const std::unique_ptr<Port>& port : board.ports) {
     if (port != nullptr && device_name(port->options()) == device_name(options)) {
       return fail(fmt::format("ports.{}: device {} already serves port '{}'",
@@ -78,7 +82,10 @@ Result<void> check(const Plugboard& board, const config::Port& options) {
                               device_name(options),
                               port->options().name));
     }
-    addresses += port == nullptr ? 0 : port->options().addresses.size();
+    if (port != nullptr) {
+      addresses += port->options().addresses.size();
+      use.ports += buffers_of_port(port->options(), workers);
+    }
   }
   if (addresses > limits::kPodAddressesMax) {
     return fail(fmt::format("ports.{}: {} addresses of ports are more than the {} there may be",
@@ -93,6 +100,9 @@ Result<void> check(const Plugboard& board, const config::Port& options) {
                     "start anew",
                     options.name,
                     options.mtu));
+  }
+  if (const Result<void> enough = check_buffers(board.pool.buffers(), use); !enough) {
+    return fail(fmt::format("ports.{}: {}", options.name, enough.error().message));
   }
   return {};
 }
