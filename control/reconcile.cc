@@ -140,6 +140,8 @@ Prepared Reconcile::compile(std::shared_ptr<const policy::Snapshot> snapshot) co
   candidate.explainer =
       std::make_shared<const observe::Explainer>(enforced(*candidate.table, *candidate.lowered));
   candidate.locator = std::make_shared<const policy::Locator>(*candidate.snapshot);
+  candidate.coverage = std::make_shared<const Coverage>(
+      *candidate.snapshot, *candidate.lowered, options_.node_addresses);
   return candidate;
 }
 
@@ -249,6 +251,11 @@ const observe::Explainer& Reconcile::explainer() const {
 const policy::Locator& Reconcile::locator() const {
   PORTCULLIS_CHECK(running_ != nullptr);
   return *running_->locator;
+}
+
+const Coverage& Reconcile::coverage() const {
+  PORTCULLIS_CHECK(running_ != nullptr);
+  return *running_->coverage;
 }
 
 std::vector<RuleTotal> Reconcile::rule_totals() const {

@@ -19,6 +19,7 @@
 #include "classifier/table.h"
 #include "control/change/terms.h"
 #include "control/rule_ledger.h"
+#include "control/status/coverage.h"
 #include "dataplane/dataplane.h"
 #include "observe/explain.h"
 #include "policy/locate.h"
@@ -56,6 +57,7 @@ struct ReconcileOptions {
   policy::LowerOptions lowering;
   std::vector<policy::NamedStaticRule> static_rules;
   classifier::CompileOptions compiling;
+  std::vector<IpAddress> node_addresses;  // Of a router's uplink: its own.
   std::size_t history_max = 16;
 };
 
@@ -87,6 +89,7 @@ struct Candidate {
   std::string table_digest;
   std::shared_ptr<const observe::Explainer> explainer;  // Of that table and what was lowered.
   std::shared_ptr<const policy::Locator> locator;       // Of that snapshot.
+  std::shared_ptr<const Coverage> coverage;             // Of that snapshot, so lowered.
   std::vector<RuleKey> rule_keys;
   std::vector<policy::Diagnostic> warnings;
   std::chrono::microseconds duration{};
@@ -165,6 +168,7 @@ class Reconcile {
   /// REQUIRES: something was applied. Thread: valid until the next apply().
   [[nodiscard]] const observe::Explainer& explainer() const;
   [[nodiscard]] const policy::Locator& locator() const;
+  [[nodiscard]] const Coverage& coverage() const;
   /// Packets by rule since start, also under earlier tables that had the same rule.
   [[nodiscard]] std::vector<RuleTotal> rule_totals() const;
   [[nodiscard]] dataplane::DataplaneStatus dataplane() const { return publisher_.status(); }
