@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -77,7 +78,8 @@ std::string error_line(const nlohmann::json& id, const RpcError& error);
 /// An answer as the client sees it: a result, or an error.
 using Answer = tl::expected<nlohmann::json, RpcError>;
 
-/// Reads an answer line. Errors: it is no JSON-RPC answer.
-Result<Answer> parse_answer(std::string_view line);
+/// Reads an answer line. Errors: it is no JSON-RPC answer; or none to request `id`, where that is
+/// given. An error without an id answers whichever request it is: that one could not be read.
+Result<Answer> parse_answer(std::string_view line, std::optional<int> id = std::nullopt);
 
 }  // namespace portcullis::control
