@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The verbs that ask the running daemon: commit, confirm, plan, status, history, show,
 // diff, rollback.
+#include <charconv>
 #include <cstdio>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -27,6 +29,11 @@ struct CommitOptions {
 struct RevisionOptions {
   DaemonOptions daemon;
   std::optional<std::uint64_t> revision;
+};
+
+struct StatusOptions {
+  DaemonOptions daemon;
+  std::string wait;  // "revision=N", or empty.
 };
 
 struct PlanOptions {
@@ -195,13 +202,59 @@ void add_diff(CLI::App& program, int& exit_code) {
   });
 }
 
-using Ask = control::Told (*)(const control::Target&);
+/// The N of "revision=N", from 1.
+std::optional<std::uint64_t> awaited_revision(std::string_view text) {
+  constexpr std::string_view kWord = "revision=";
+  if (!text.starts_with(kWord)) {
+    return std::nullopt;
+  }
+  std::uint64_t revision = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data() + kWord.size(), end, revision);
+  return error == std::errc{} && stop == end && revision > 0 ? std::optional(revision)
+                                                             : std::nullopt;
+}
 
-void add_plain(CLI::App& program, const char* name, const char* about, Ask ask, int& exit_code) {
+int status(const StatusOptions& options) {
+  const control::Target target = target_of(options.daemon);
+  const auto revision = awaited_revision(options.wait);
+  return tell(revision ? control::ask_status_of(target, *revision) : control::ask_status(target));
+}
+
+constexpr const char* kStatusExamples =
+    R"(With --wait it tells nothing until revision N, or a later one, is enforced by every worker:
+for scripts that go on when somebody else's change is in force. It waits for --timeout at most, also
+for a daemon that is only starting. A rollback, too, is a later revision: see `portcullis history`.
+Exit codes: 0 told, 1 an earlier revision still runs at the end of --timeout, 2 trouble.
+
+Examples:
+  portcullis status
+  portcullis status -o json | jq .unmanaged
+  portcullis status --wait revision=7 --timeout 30s > /dev/null && ./next-step)";
+
+void add_status(CLI::App& program, int& exit_code) {
+  auto options = std::make_shared<StatusOptions>();
+  CLI::App* verb =
+      program.add_subcommand("status", "What the daemon enforces, and how it is doing");
+  verb->add_option("--wait", options->wait, "First wait until this revision or a later one runs")
+      ->check([](const std::string& text) -> std::string {
+        return awaited_revision(text)
+                   ? ""
+                   : fmt::format("'{}' is no revision=N, as in revision=7", text);
+      })
+      ->type_name("revision=N");
+  add_daemon_options(*verb, options->daemon);
+  verb->footer(kStatusExamples);
+  verb->callback([options, &exit_code] { exit_code = status(*options); });
+}
+
+void add_history(CLI::App& program, int& exit_code) {
   auto options = std::make_shared<DaemonOptions>();
-  CLI::App* verb = program.add_subcommand(name, about);
+  CLI::App* verb =
+      program.add_subcommand("history", "The revisions that were enforced, newest first");
   add_daemon_options(*verb, *options);
-  verb->callback([options, ask, &exit_code] { exit_code = tell(ask(target_of(*options))); });
+  verb->callback(
+      [options, &exit_code] { exit_code = tell(control::ask_history(target_of(*options))); });
 }
 
 }  // namespace
@@ -216,9 +269,11 @@ void add_daemon_options(CLI::App& verb, DaemonOptions& options) {
   verb.add_option("-s,--socket", options.socket, "The daemon's control socket")
       ->type_name("SOCKET")
       ->capture_default_str();
-  verb.add_option("--timeout", options.timeout_s, "How long to wait for the daemon, in seconds")
+  verb.add_option("--timeout", options.timeout_s, "How long to wait for the daemon: 30s, 2m")
+      ->transform(
+          CLI::AsNumberWithUnit(std::map<std::string, int>{{"s", 1}, {"m", 60}, {"h", 3600}}))
       ->check(CLI::Range(1, 3600))
-      ->type_name("SECONDS")
+      ->type_name("TIME")
       ->capture_default_str();
   if (verb.get_option_no_throw("--output") == nullptr) {
     verb.add_option("-o,--output", options.output, "table or json")
@@ -238,16 +293,8 @@ void add_daemon_verbs(CLI::App& program, int& exit_code) {
   add_commit(program, exit_code);
   add_confirm(program, exit_code);
   add_plan(program, exit_code);
-  add_plain(program,
-            "status",
-            "What the daemon enforces, and how it is doing",
-            control::ask_status,
-            exit_code);
-  add_plain(program,
-            "history",
-            "The revisions that were enforced, newest first",
-            control::ask_history,
-            exit_code);
+  add_status(program, exit_code);
+  add_history(program, exit_code);
   add_show(program, exit_code);
   add_diff(program, exit_code);
   add_rollback(program, exit_code);

@@ -12,6 +12,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -82,6 +83,17 @@ class DataplanePublisher : public control::Publisher, public control::PortDriver
   std::unique_ptr<dataplane::Dataplane> dataplane_;
 };
 
+/// The addresses by which a router knows its own node among those of the manifests.
+std::vector<IpAddress> node_addresses(const config::Config& config) {
+  std::vector<IpAddress> addresses;
+  for (const config::Port& port : config.ports) {
+    if (port.role == config::Port::Role::uplink) {
+      addresses.insert(addresses.end(), port.addresses.begin(), port.addresses.end());
+    }
+  }
+  return addresses;
+}
+
 /// Compiles end early when `stop` is requested.
 control::ReconcileOptions reconcile_options(const config::Config& config,
                                             std::stop_token stop = {}) {
@@ -89,6 +101,7 @@ control::ReconcileOptions reconcile_options(const config::Config& config,
           .static_rules = control::static_rules_of(config),
           .compiling = {.table_bytes_max = std::size_t{config.limits.table_mb_max} << 20U,
                         .stop = std::move(stop)},
+          .node_addresses = node_addresses(config),
           .history_max = config.limits.history_max};
 }
 

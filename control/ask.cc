@@ -6,7 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "base/time_text.h"
 #include "control/client.h"
+#include "control/client/manifests.h"
+#include "control/client/await_revision.h"
 #include "control/render.h"
 
 namespace portcullis::control {
@@ -15,6 +18,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int kExitDenied = 1;
+constexpr int kExitNotYet = 1;
 constexpr int kExitTrouble = 2;
 
 std::string dump(const json& value) {
@@ -127,6 +131,23 @@ Told ask_plan(const Target& target, std::span<const policy::Manifest> manifests)
 
 Told ask_status(const Target& target) {
   return ask(target, "status", json::object(), render_status);
+}
+
+Told ask_status_of(const Target& target, std::uint64_t revision) {
+  const auto running = await_revision(target.socket, revision, target.timeout);
+  if (!running) {
+    return {kExitTrouble, "", fmt::format("portcullis: {}\n", to_string(running.error()))};
+  }
+  if (*running < revision) {
+    const auto waited = std::chrono::duration_cast<std::chrono::seconds>(target.timeout);
+    return {kExitNotYet,
+            "",
+            fmt::format("portcullis: revision {} was not enforced within {}: revision {} runs\n",
+                        revision,
+                        span_text(waited),
+                        *running)};
+  }
+  return ask_status(target);
 }
 
 Told ask_history(const Target& target) {

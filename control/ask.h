@@ -21,7 +21,7 @@ struct Target {
   bool json = false;  // One object a line for programs, else tables for people.
 };
 
-/// Exit code as diff(1): 0 done or allowed, 1 denied, 2 trouble.
+/// Exit code as diff(1): 0 done or allowed, 1 denied or not yet, 2 trouble.
 struct Told {
   int exit_code = 0;
   std::string output;   // For standard output.
@@ -42,6 +42,9 @@ Told ask_confirm(const Target& target, std::optional<std::uint64_t> revision);
 /// Exit code 1: enforcing them would change something.
 Told ask_plan(const Target& target, std::span<const policy::Manifest> manifests);
 Told ask_status(const Target& target);
+/// As soon as this revision or a later one runs, within the timeout. Exit code 1: an earlier one
+/// still does.
+Told ask_status_of(const Target& target, std::uint64_t revision);
 Told ask_history(const Target& target);
 /// Of the running revision, or of this one.
 Told ask_show(const Target& target, std::optional<std::uint64_t> revision);

@@ -13,6 +13,8 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
+
 namespace portcullis::control {
 namespace {
 
@@ -66,14 +68,14 @@ Result<Client> Client::connect(const std::string& socket, std::chrono::milliseco
   return Client(std::move(fd), socket, timeout);
 }
 
-Result<void> Client::await(short poll_events, Clock::time_point deadline) const {
+Result<short> Client::await(short poll_events, Clock::time_point deadline) const {
   while (true) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     pollfd watched{.fd = fd_.get(), .events = poll_events, .revents = 0};
     const int count = left.count() <= 0 ? 0 : ::poll(&watched, 1, static_cast<int>(left.count()));
     if (count > 0) {
-      return {};
+      return watched.revents;
     }
     if (count == 0) {
       return fail(
@@ -101,7 +103,13 @@ Result<void> Client::send_bytes(std::string_view bytes) {
     if (put >= 0) {
       sent += static_cast<std::size_t>(put);
     } else if (errno == EAGAIN || errno == EINTR) {
-      PORTCULLIS_TRY_VOID(await(POLLOUT, deadline));
+      // A daemon reads the next request only when its answer to the last one has been taken.
+      const bool has_room = untaken_bytes() <= kAnswerBytesMax;
+      const auto wanted = static_cast<short>(has_room ? POLLOUT | POLLIN : POLLOUT);
+      PORTCULLIS_TRY(const short ready, await(wanted, deadline));
+      if ((ready & POLLIN) != 0) {
+        PORTCULLIS_TRY_VOID(fill());
+      }
     } else {
       return fail(fmt::format("the daemon on {} hung up: {}", socket_, std::strerror(errno)));
     }
@@ -109,42 +117,106 @@ Result<void> Client::send_bytes(std::string_view bytes) {
   return {};
 }
 
+Result<bool> Client::fill() {
+  std::array<char, 65536> chunk;  // NOLINT: it needs no zeroing.
+  const ssize_t got = ::recv(fd_.get(), chunk.data(), chunk.size(), 0);
+  if (got > 0) {
+    input_.append(chunk.data(), static_cast<std::size_t>(got));
+    return true;
+  }
+  if (got == 0 || errno == ECONNRESET) {
+    return fail(
+        fmt::format("the daemon on {} closed the connection{}",
+                    socket_,
+                    pending() > 1 ? fmt::format(" with {} requests not answered", pending()) : ""));
+  }
+  if (errno == EAGAIN || errno == EINTR) {
+    return false;
+  }
+  return fail(fmt::format("cannot read from {}: {}", socket_, std::strerror(errno)));
+}
+
+bool Client::next_line(std::string& line) {
+  const std::size_t newline = input_.find('\n', scanned_);
+  if (newline == std::string::npos) {
+    scanned_ = input_.size();
+    return false;
+  }
+  line = input_.substr(begin_, newline - begin_);
+  begin_ = newline + 1;
+  // Moved together rarely, so that many short answers cost no more than their bytes.
+  if (begin_ > input_.size() / 2) {
+    input_.erase(0, begin_);
+    begin_ = 0;
+  }
+  scanned_ = begin_;
+  return true;
+}
+
 Result<std::string> Client::receive() {
   const Clock::time_point deadline = Clock::now() + timeout_;
-  std::size_t scanned = 0;
-  std::array<char, 65536> chunk{};
-  while (true) {
-    const std::size_t newline = input_.find('\n', scanned);
-    if (newline != std::string::npos) {
-      std::string line = input_.substr(0, newline);
-      input_.erase(0, newline + 1);
-      return line;
-    }
-    scanned = input_.size();
-    if (scanned > kAnswerBytesMax) {
+  std::string line;
+  while (!next_line(line)) {
+    if (untaken_bytes() > kAnswerBytesMax) {
       return fail(fmt::format("the answer from {} is too large", socket_));
     }
-    const ssize_t got = ::recv(fd_.get(), chunk.data(), chunk.size(), 0);
-    if (got > 0) {
-      input_.append(chunk.data(), static_cast<std::size_t>(got));
-    } else if (got == 0) {
-      return fail(fmt::format("the daemon on {} closed the connection", socket_));
-    } else if (errno == EAGAIN || errno == EINTR) {
+    PORTCULLIS_TRY(const bool has_come, fill());
+    if (!has_come) {
       PORTCULLIS_TRY_VOID(await(POLLIN, deadline));
-    } else {
-      return fail(fmt::format("cannot read from {}: {}", socket_, std::strerror(errno)));
     }
   }
+  return line;
+}
+
+Result<void> Client::submit(std::string_view method, json params) {
+  if (pending() >= kPendingMax || untaken_bytes() >= kUntakenBytesMax) {
+    return fail(fmt::format("{} requests wait for their answers to be taken", pending()));
+  }
+  // Where it cannot be sent to its end, the daemon may have refused it, and take() tells.
+  return send(request_line(++sent_, method, std::move(params)));
+}
+
+Result<Answer> Client::take() {
+  PORTCULLIS_CHECK(pending() > 0);
+  PORTCULLIS_TRY(const std::string line, receive());
+  return parse_answer(line, ++taken_);
 }
 
 Result<Answer> Client::call(std::string_view method, json params) {
-  const auto sent = send(request_line(++next_id_, method, std::move(params)));
+  PORTCULLIS_CHECK(pending() == 0);
+  const int id = ++sent_;
+  taken_ = id;  // Come what may, nobody waits for it any more.
+  const auto sent = send(request_line(id, method, std::move(params)));
   // A daemon that refuses a message before its end says why, and that is still there to read.
   auto line = receive();
   if (!line) {
     return Failure(sent ? line.error() : sent.error());
   }
-  return parse_answer(*line);
+  return parse_answer(*line, id);
+}
+
+Result<DaemonVersion> Client::hello(std::string_view name) {
+  PORTCULLIS_TRY(const Answer answer,
+                 call("hello", {{"protocol", kProtocolVersion}, {"client", name}}));
+  if (!answer) {
+    const auto spoken = answer.error().details.find("supported");
+    return fail(fmt::format("the daemon on {} does not speak protocol {}: {}{}",
+                            socket_,
+                            kProtocolVersion,
+                            answer.error().message,
+                            spoken == answer.error().details.end()
+                                ? ""
+                                : fmt::format("; it speaks {}", spoken->dump())));
+  }
+  const json& told = *answer;
+  const auto protocol = told.find("protocol");
+  if (protocol == told.end() || *protocol != kProtocolVersion || !told.contains("server") ||
+      !told["server"].is_string() || !told.contains("version") || !told["version"].is_string()) {
+    return fail(fmt::format("what listens on {} is no portcullisd: its hello is strange", socket_));
+  }
+  return DaemonVersion{.protocol = kProtocolVersion,
+                       .server = told["server"].get<std::string>(),
+                       .version = told["version"].get<std::string>()};
 }
 
 }  // namespace portcullis::control

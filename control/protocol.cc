@@ -166,18 +166,17 @@ std::string error_line(const json& id, const RpcError& error) {
   return line_of({{"jsonrpc", "2.0"}, {"id", id}, {"error", std::move(body)}});
 }
 
-json manifests_json(std::span<const policy::Manifest> manifests) {
-  json list = json::array();
-  for (const policy::Manifest& manifest : manifests) {
-    list.push_back({{"name", manifest.name}, {"text", manifest.text}});
-  }
-  return list;
-}
-
-Result<Answer> parse_answer(std::string_view line) {
+Result<Answer> parse_answer(std::string_view line, std::optional<int> id) {
   json body = json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
   if (!body.is_object()) {
     return fail("the daemon answered something that is not JSON-RPC");
+  }
+  const json& answered = body["id"];  // Null where it has none.
+  const bool is_result = body.contains("result");
+  if (id && answered != *id && (is_result || !answered.is_null())) {
+    return fail(fmt::format("the answer to request {} came where that to {} was due",
+                            answered.dump(-1, ' ', false, json::error_handler_t::replace),
+                            *id));
   }
   if (const auto result = body.find("result"); result != body.end()) {
     return Answer(std::move(*result));

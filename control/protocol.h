@@ -4,14 +4,13 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include <nlohmann/json.hpp>
 
 #include "base/result.h"
-#include "policy/snapshot.h"
 
 namespace portcullis::control {
 
@@ -76,13 +75,11 @@ std::string request_line(int id, std::string_view method, nlohmann::json params)
 std::string result_line(const nlohmann::json& id, nlohmann::json result);
 std::string error_line(const nlohmann::json& id, const RpcError& error);
 
-/// [{"name": ..., "text": ...}, ...].
-nlohmann::json manifests_json(std::span<const policy::Manifest> manifests);
-
 /// An answer as the client sees it: a result, or an error.
 using Answer = tl::expected<nlohmann::json, RpcError>;
 
-/// Reads an answer line. Errors: it is no JSON-RPC answer.
-Result<Answer> parse_answer(std::string_view line);
+/// Reads an answer line. Errors: it is no JSON-RPC answer; or none to request `id`, where that is
+/// given. An error without an id answers whichever request it is: that one could not be read.
+Result<Answer> parse_answer(std::string_view line, std::optional<int> id = std::nullopt);
 
 }  // namespace portcullis::control

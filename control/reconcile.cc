@@ -66,12 +66,14 @@ Counts counts_of(const policy::Snapshot& snapshot, const policy::Lowered& lowere
 
 void describe(const policy::Snapshot& snapshot,
               const policy::Lowered& lowered,
+              std::span<const IpAddress> node_addresses,
               Candidate& candidate) {
   for (const std::string& warning : lowered.warnings) {
     candidate.warnings.push_back({.severity = Diagnostic::Severity::warning, .message = warning});
   }
   candidate.counts = counts_of(snapshot, lowered);
   candidate.rule_keys = rule_keys(snapshot, lowered);
+  candidate.coverage = std::make_shared<const Coverage>(snapshot, lowered, node_addresses);
 }
 
 std::size_t rule_ids(const Counts& counts) {
@@ -150,7 +152,7 @@ Prepared Reconcile::compile(std::shared_ptr<const policy::Snapshot> snapshot) co
   if (!table) {
     return tl::unexpected(rejection_of({diagnostic_of(table.error())}));
   }
-  describe(*snapshot, *lowered, candidate);
+  describe(*snapshot, *lowered, options_.node_addresses, candidate);
   candidate.table = *std::move(table);
   candidate.table_digest = candidate.table->digest();
   candidate.view =
@@ -163,7 +165,7 @@ Prepared Reconcile::compile(std::shared_ptr<const policy::Snapshot> snapshot) co
 Result<std::unique_ptr<Live>> Reconcile::start_live(
     const std::shared_ptr<const policy::Snapshot>& snapshot, Candidate& candidate) const {
   PORTCULLIS_TRY(policy::Lowered lowered, lower(*snapshot));
-  describe(*snapshot, lowered, candidate);
+  describe(*snapshot, lowered, options_.node_addresses, candidate);
   PORTCULLIS_TRY(auto live, Live::start(snapshot, std::move(lowered), options_.compiling));
   candidate.world = live->world();
   candidate.table = live->table();
@@ -193,6 +195,7 @@ PreparedEdits Reconcile::prepare(std::span<const policy::Edit> edits) {
   if (plan->why_whole.empty()) {
     candidate.world = live_->world();
     candidate.table = running_->table;
+    candidate.coverage = running_->coverage;
     candidate.counts = running_->counts;
     candidate.counts.pods = live_->world()->pods();
     edited.plan = *std::move(plan);
@@ -385,6 +388,11 @@ void Reconcile::set_view(std::shared_ptr<const View> view) {
   Candidate candidate = *running_;
   candidate.view = std::move(view);
   running_ = std::make_shared<const Candidate>(std::move(candidate));
+}
+
+const Coverage& Reconcile::coverage() const {
+  PORTCULLIS_CHECK(running_ != nullptr);
+  return *running_->coverage;
 }
 
 std::vector<RuleTotal> Reconcile::rule_totals() const {

@@ -22,6 +22,7 @@
 #include "control/live/live.h"
 #include "control/live/view.h"
 #include "control/rule_ledger.h"
+#include "control/status/coverage.h"
 #include "dataplane/dataplane.h"
 #include "policy/edit.h"
 #include "policy/lower.h"
@@ -59,6 +60,7 @@ struct ReconcileOptions {
   policy::LowerOptions lowering;
   std::vector<policy::NamedStaticRule> static_rules;
   classifier::CompileOptions compiling;
+  std::vector<IpAddress> node_addresses;  // Of a router's uplink: its own.
   std::size_t history_max = 16;
 };
 
@@ -88,6 +90,7 @@ struct Candidate {
   std::shared_ptr<const classifier::Table> table;
   std::string digest;        // Of the content.
   std::string table_digest;  // Empty: it was not taken, since single objects changed.
+  std::shared_ptr<const Coverage> coverage;  // Of the last content that was compiled as a whole.
   Counts counts;
   std::vector<RuleKey> rule_keys;
   std::vector<policy::Diagnostic> warnings;
@@ -198,6 +201,7 @@ class Reconcile {
   /// Costs a copy of everything. REQUIRES: something was applied, and what was prepared has been.
   [[nodiscard]] std::shared_ptr<const View> make_view() const;
   void set_view(std::shared_ptr<const View> view);
+  [[nodiscard]] const Coverage& coverage() const;
   /// Packets by rule since start, also under earlier tables that had the same rule.
   [[nodiscard]] std::vector<RuleTotal> rule_totals() const;
   [[nodiscard]] dataplane::DataplaneStatus dataplane() const { return publisher_.status(); }

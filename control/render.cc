@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/time_text.h"
+#include "control/status/standing.h"
 
 namespace portcullis::control {
 namespace {
@@ -457,6 +458,9 @@ std::string render_status(const json& result) {
       {"flows", fmt::format("{} of {}", text(conntrack, "flows"), text(conntrack, "flows_max"))},
       {"drops", drops_text(part(result, "drops"))},
   };
+  for (Row& row : standing_rows(result)) {
+    rows.push_back(std::move(row));
+  }
   rows.push_back({"on trial", trial_text(part(result, "trial"))});
   const json& undone = part(result, "last_undone");
   if (undone.is_object()) {

@@ -9,6 +9,7 @@
 
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/time_text.h"
 #include "dataplane/drop_reason.h"
 
@@ -124,6 +125,29 @@ json conntrack_json(const config::Conntrack& limits, const dataplane::DataplaneS
     flows += worker.flows;
   }
   return {{"flows", flows}, {"flows_max", limits.flows_max * plane.workers.size()}};
+}
+
+json used_of(std::size_t used, std::size_t limit) {
+  return {{"used", used}, {"limit", limit}};
+}
+
+/// What has a limit, and how much of it is taken.
+json limits_json(const config::Conntrack& conntrack,
+                 const Reconcile& reconcile,
+                 const dataplane::DataplaneStatus& plane) {
+  const std::deque<Revision>& history = reconcile.history();
+  std::size_t addresses = 0;
+  for (const dataplane::PortStatus& port : plane.ports) {
+    addresses += port.addresses.size();
+  }
+  const json flows = conntrack_json(conntrack, plane);
+  return {{"table_bytes",
+           used_of(history.empty() ? 0 : history.back().table.total,
+                   reconcile.options().compiling.table_bytes_max)},
+          {"flows", {{"used", flows["flows"]}, {"limit", flows["flows_max"]}}},
+          {"ports", used_of(plane.ports.size(), limits::kPortsMax)},
+          {"port_addresses", used_of(addresses, limits::kPodAddressesMax)},
+          {"revisions", used_of(history.size(), reconcile.options().history_max)}};
 }
 
 json total_drops_json(const dataplane::DataplaneStatus& plane) {
@@ -257,24 +281,27 @@ json status_json(const Daemon& daemon,
   const std::chrono::duration<double> uptime = std::chrono::steady_clock::now() - daemon.started;
   std::vector<RuleTotal> rules = reconcile.rule_totals();
   rules.resize(std::min(rules.size(), kTopRules));
+  const bool runs = !reconcile.history().empty();
   const bool denies = reconcile.options().lowering.default_mode == classifier::DefaultMode::deny;
-  json body = {
-      {"version", PORTCULLIS_VERSION},
-      {"pid", ::getpid()},
-      {"uptime_s", uptime.count()},
-      {"mode", name_of(daemon.config.mode.kind)},
-      {"default_mode", denies ? "deny" : "kubernetes"},
-      {"epoch", plane.epoch},
-      {"running", reconcile.history().empty() ? json() : to_json(reconcile.history().back())},
-      {"revisions_kept", reconcile.history().size()},
-      {"ports", list_of(plane.ports, port_json)},
-      {"workers", list_of(plane.workers, worker_json)},
-      {"drops", total_drops_json(plane)},
-      {"conntrack", conntrack_json(daemon.config.conntrack, plane)},
-      {"rules", list_of(rules, total_json)},
-      {"trial", trial_json(trial)},
-      {"last_undone", nullptr},
-      {"last_refused", nullptr}};
+  json body = {{"version", PORTCULLIS_VERSION},
+               {"pid", ::getpid()},
+               {"uptime_s", uptime.count()},
+               {"mode", name_of(daemon.config.mode.kind)},
+               {"default_mode", denies ? "deny" : "kubernetes"},
+               {"epoch", plane.epoch},
+               {"running", runs ? to_json(reconcile.history().back()) : json()},
+               {"revisions_kept", reconcile.history().size()},
+               {"ports", list_of(plane.ports, port_json)},
+               {"workers", list_of(plane.workers, worker_json)},
+               {"drops", total_drops_json(plane)},
+               {"conntrack", conntrack_json(daemon.config.conntrack, plane)},
+               {"limits", limits_json(daemon.config.conntrack, reconcile, plane)},
+               {"unselected", runs ? reconcile.coverage().unselected() : json()},
+               {"unmanaged", runs ? reconcile.coverage().unmanaged(plane.ports) : json()},
+               {"rules", list_of(rules, total_json)},
+               {"trial", trial_json(trial)},
+               {"last_undone", nullptr},
+               {"last_refused", nullptr}};
   if (last_undone) {
     body["last_undone"] = {{"time", time_text(last_undone->time)},
                            {"age_s", age_s(last_undone->time)},

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "control/client/manifests.h"
 #include "control/params.h"
 
 namespace portcullis::control {

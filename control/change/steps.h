@@ -17,7 +17,7 @@
 
 namespace portcullis::control {
 
-/// The list that manifests_json() makes (protocol.h). Takes the texts away. Errors: a list of
+/// The list that manifests_json() makes. Takes the texts away. Errors: a list of
 /// something else, or a name that no log should show.
 Result<std::vector<policy::Manifest>> read_manifests(nlohmann::json& list);
 

@@ -22,7 +22,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "control/change/steps.h"
-#include "control/protocol.h"
+#include "control/client/manifests.h"
 
 namespace portcullis::control {
 namespace {

@@ -195,6 +195,19 @@ TEST_F(Ctl, ConntrackRefusesWhatItCannotAskWithoutADaemon) {
   EXPECT_TRUE(has(asked, "no daemon listens on /nowhere")) << asked.out;
 }
 
+TEST_F(Ctl, StatusRefusesWhatItCannotWaitFor) {
+  for (const char* condition : {"revision", "revision=", "revision=0", "revision=7x", "pods=3"}) {
+    const Outcome got = run(fmt::format("status -s /no/such.sock --wait {}", condition));
+    EXPECT_EQ(got.code, 2) << condition;
+    EXPECT_TRUE(has(got, "is no revision=N, as in revision=7")) << got.out;
+  }
+  const Outcome none = run("status -s /no/such.sock --wait revision=7 --timeout 1s");
+  EXPECT_EQ(none.code, 2);
+  EXPECT_TRUE(has(none, "no daemon listens on /no/such.sock")) << none.out;
+  EXPECT_TRUE(has(run("status --timeout 2y"), "unit not recognized"));
+  EXPECT_TRUE(has(run("status --help"), "--wait revision=7 --timeout 30s"));
+}
+
 TEST_F(Ctl, IsaForcesAKernel) {
   EXPECT_EQ(run("--isa scalar validate " + manifests()).code, 0);
   const Outcome unknown = run("--isa mmx validate " + manifests());

@@ -94,6 +94,39 @@ TEST_F(ControlPlane, TellsItsStatus) {
   EXPECT_TRUE(status["last_refused"].is_null());
 }
 
+TEST_F(ControlPlane, TellsHowMuchIsLeftOfWhatHasALimit) {
+  const json status = *call("status");
+  const json& limits = status["limits"];
+  EXPECT_EQ(limits["table_bytes"]["used"], status["running"]["table"]["bytes"]);
+  EXPECT_EQ(limits["table_bytes"]["limit"], std::size_t{1} << 30U);
+  EXPECT_EQ(limits["flows"], json({{"used", 3}, {"limit", 65'536}}));
+  EXPECT_EQ(limits["ports"], json({{"used", 1}, {"limit", 256}}));
+  EXPECT_EQ(limits["port_addresses"], json({{"used", 0}, {"limit", 1024}}));
+  EXPECT_EQ(limits["revisions"], json({{"used", 2}, {"limit", 16}}));
+}
+
+TEST_F(ControlPlane, TellsWhatPolicyDoesNotReach) {
+  EXPECT_EQ((*call("status"))["unselected"]["total"], 0);
+  std::string idle = policy_text({80}, "idle");
+  idle.replace(idle.find("app: db"), 7, "app: xx");
+  const std::string late =
+      "apiVersion: v1\nkind: Pod\nmetadata: {name: late, namespace: shop}\nspec: {nodeName: n1}\n";
+  const json manifests = {{{"name", "pods.yaml"}, {"text", two_pods() + "---\n" + late}},
+                          {{"name", "idle.yaml"}, {"text", idle}}};
+  ASSERT_TRUE(call("commit", {{"manifests", manifests}}));
+  const json status = *call("status");
+  EXPECT_EQ(status["unselected"]["total"], 1);
+  EXPECT_EQ(status["unselected"]["policies"][0]["policy"], "shop/idle");
+  EXPECT_EQ(status["unselected"]["policies"][0]["file"], "idle.yaml");
+  EXPECT_EQ(status["unmanaged"]["pods"],
+            json::array({{{"pod", "shop/late"}, {"reason", "no_address"}}}));
+  const std::string text = ask_status(target()).output;
+  EXPECT_NE(text.find("1 policy selects no pod: shop/idle (idle.yaml:"), std::string::npos) << text;
+  EXPECT_NE(text.find("1 without an address (shop/late)"), std::string::npos) << text;
+  EXPECT_NE(text.find("of 1024 MiB, port addresses 0 of 1024, ports 1 of 256"), std::string::npos)
+      << text;
+}
+
 TEST_F(ControlPlane, TellsWhoseLinkItIs) {
   publisher_.port.partner_down = "outside";
   publisher_.port.link_up = false;

@@ -113,5 +113,14 @@ TEST(Protocol, ReadsItsOwnAnswers) {
   EXPECT_FALSE(parse_answer("garbage"));
 }
 
+TEST(Protocol, ReadsAnAnswerOnlyToItsRequest) {
+  EXPECT_TRUE(parse_answer(result_line(1, json::object()), 1));
+  EXPECT_FALSE(parse_answer(result_line(2, json::object()), 1));
+  EXPECT_FALSE(parse_answer(result_line("1", json::object()), 1));
+  EXPECT_FALSE(parse_answer(result_line(nullptr, json::object()), 1));
+  EXPECT_FALSE(parse_answer(error_line(2, {.message = "no"}), 1));
+  EXPECT_TRUE(parse_answer(error_line(nullptr, {.message = "what was that?"}), 1));
+}
+
 }  // namespace
 }  // namespace portcullis::control

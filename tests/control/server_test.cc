@@ -273,21 +273,5 @@ TEST(Server, SaysWhichDirectoryIsMissing) {
   EXPECT_FALSE(Server::open(**loop, {.socket = std::string(200, 'x')}, {}));
 }
 
-TEST(Client, SaysHowToStartADaemonWhenNoneListens) {
-  const auto client = Client::connect("/nonexistent/s", 1s);
-  ASSERT_FALSE(client);
-  EXPECT_NE(client.error().message.find("/nonexistent/s"), std::string::npos);
-  EXPECT_NE(client.error().message.find("portcullisd --config"), std::string::npos);
-}
-
-TEST(Client, GivesUpOnADaemonThatDoesNotAnswer) {
-  const LiveServer server({}, [](LiveServer&, const std::string&, const Server::Reply&) {});
-  auto client = Client::connect(server.socket(), 200ms);
-  ASSERT_TRUE(client);
-  const auto answer = client->call("status", {});
-  ASSERT_FALSE(answer);
-  EXPECT_NE(answer.error().message.find("200 ms"), std::string::npos) << answer.error().message;
-}
-
 }  // namespace
 }  // namespace portcullis::control
