@@ -157,6 +157,25 @@ TEST_F(TwoWorkersOnAWire, DropWhatIsDeniedWhoeverReceivedIt) {
   EXPECT_TRUE(left_->take().empty());
 }
 
+TEST_F(TwoWorkersOnAWire, DivideTheSegmentsOfSuperPackets) {
+  const SlotOwners owners = owners_of({0, 1});
+  std::vector<std::uint64_t> expected(2);
+  for (std::size_t host = 0; host < kHosts; ++host) {
+    const Bytes large = test::tcp_frame({client(host), server(host), 40'000, 80},
+                                        {.seq = 1, .ack = 1, .payload_bytes = 10'000});
+    ASSERT_TRUE(left_->put_chain(large, 1'000));
+    expected.at(owners.at(affinity(large) % kAffinitySlots)) += 10;
+  }
+  ASSERT_TRUE(counted(10 * kHosts));
+  const std::vector<WorkerStatus> workers = engine_->status().workers;
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_GT(expected[i], 0U);
+    EXPECT_EQ(workers[i].dropped, expected[i]);  // Of no connection.
+  }
+  EXPECT_EQ(sum(&WorkerStatus::super_packets), kHosts);
+  EXPECT_EQ(workers[0].handed_to_judge, expected[1]);
+}
+
 TEST_F(TwoWorkersOnAWire, LetHostsFindEachOther) {
   const Bytes request = test::arp_frame(1, "10.0.0.1", "10.0.0.2");
   ASSERT_TRUE(left_->put(request));
