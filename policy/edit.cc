@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <iterator>
 
 #include <fmt/format.h>
@@ -24,6 +25,9 @@ constexpr std::array kWords{
     Word{.text = "policy.set", .kind = Kind::policy, .verb = Verb::set},
     Word{.text = "policy.remove", .kind = Kind::policy, .verb = Verb::remove},
 };
+
+/// A namespace has 63 bytes at most, a name 253.
+constexpr std::size_t kNameBytesMax = 63 + 1 + 253;
 
 const char* kind_name(Kind kind) {
   return kind == Kind::pod ? "Pod" : "NetworkPolicy";
@@ -54,6 +58,12 @@ class Reader {
 
  private:
   void read_name(const Step& step, const std::string& name) {
+    if (name.size() > kNameBytesMax) {
+      diagnostics_.push_back(
+          {.object = to_string(step.kind, step.verb),
+           .message = fmt::format("a text of {} bytes is not namespace/name", name.size())});
+      return;
+    }
     const std::size_t slash = name.find('/');
     if (slash == 0 || slash == std::string::npos || slash + 1 == name.size() ||
         name.find('/', slash + 1) != std::string::npos) {

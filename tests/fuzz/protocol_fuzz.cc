@@ -7,8 +7,10 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "control/change/steps.h"
 #include "control/protocol.h"
 #include "control/render.h"
+#include "policy/edit.h"
 
 namespace {
 
@@ -19,6 +21,20 @@ void check_answer(const std::string& line) {
   PORTCULLIS_CHECK(line.find('\n') == std::string::npos);
   const auto answer = parse_answer(line);
   PORTCULLIS_CHECK(answer.has_value());
+}
+
+/// Steps are edits or refused; what was read is written as what reads the same.
+void check_steps(nlohmann::json list) {
+  const auto steps = read_steps(list);
+  if (!steps) {
+    PORTCULLIS_CHECK(!steps.error().message.empty());
+    return;
+  }
+  nlohmann::json written = steps_json(*steps);
+  const nlohmann::json same = written;
+  const auto again = read_steps(written);
+  PORTCULLIS_CHECK(again && steps_json(*again) == same);
+  static_cast<void>(portcullis::policy::edits_of(*steps));
 }
 
 }  // namespace
@@ -35,6 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t cou
     static_cast<void>(render_status(request->params));
     static_cast<void>(render_history(request->params));
     static_cast<void>(render_commit(request->params));
+    check_steps(request->params.value("steps", nlohmann::json()));
   }
   if (const auto answer = parse_answer(text); answer && !*answer) {
     static_cast<void>(render_error(answer->error()));

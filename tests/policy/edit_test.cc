@@ -68,6 +68,8 @@ TEST(Edit, SaysWhatIsWrongAndWhere) {
   for (const char* const name : {"", "/", "shop/", "/web", "a/b/c"}) {
     EXPECT_NE(refusal_of(removing("pod.remove", name)), "") << name;
   }
+  EXPECT_EQ(refusal_of(removing("pod.remove", std::string(1000, 'x'))),
+            ": error: pod.remove: a text of 1000 bytes is not namespace/name");
   EXPECT_NE(refusal_of(writing("pod.set", "kind: [")).find("file.yaml"), std::string::npos);
   EXPECT_NE(refusal_of(writing("pod.set", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n")),
             "");
