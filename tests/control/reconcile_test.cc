@@ -100,10 +100,10 @@ TEST(Reconcile, NamesNewPlacesOfContentThatRuns) {
   std::vector<policy::Manifest> moved = shop({80});
   moved[1] = {"elsewhere.yaml", "# One line more.\n" + moved[1].text};
   EXPECT_FALSE(commit(reconcile, moved).changed);
-  const auto located = reconcile.locator().locate(
+  const auto located = reconcile.view()->locator().locate(
       {.src = "shop/web", .dst = "shop/db", .protocol = classifier::kProtocolTcp, .port = 80});
   ASSERT_TRUE(located);
-  const auto explanation = reconcile.explainer().explain(located->flow);
+  const auto explanation = reconcile.view()->explainer().explain(located->flow);
   ASSERT_TRUE(explanation.ingress.decider);
   EXPECT_EQ(explanation.ingress.decider->where.file, "elsewhere.yaml");
 }
@@ -166,9 +166,9 @@ TEST(Reconcile, ChangesNothingWhenThePublisherRefuses) {
   EXPECT_FALSE(reconcile.apply(*reconcile.prepare(shop({81})), {.who = "tester"}));
   EXPECT_EQ(reconcile.history().size(), 1U);
   EXPECT_TRUE(web_reaches_db(publisher, 80));
-  const auto located = reconcile.locator().locate(
+  const auto located = reconcile.view()->locator().locate(
       {.src = "shop/web", .dst = "shop/db", .protocol = classifier::kProtocolTcp, .port = 80});
-  EXPECT_TRUE(reconcile.explainer().explain(located->flow).allowed);
+  EXPECT_TRUE(reconcile.view()->explainer().explain(located->flow).allowed);
 }
 
 TEST(Reconcile, RollsBackToTheRevisionBeforeAndToAnyKept) {

@@ -61,14 +61,14 @@ TEST(StaticRulesOf, AreEnforcedExplainedAndCounted) {
                               .protocol = classifier::kProtocolTcp,
                               .dst_port = 5432,
                               .tcp_flags = 0x02};
-  const observe::Explanation allowed = reconcile.explainer().explain(flow);
+  const observe::Explanation allowed = reconcile.view()->explainer().explain(flow);
   EXPECT_TRUE(allowed.allowed);
   EXPECT_EQ(allowed.ingress.reason, "static rule db from outside (portcullis.toml:12) allows it");
   EXPECT_EQ(allowed.egress.stages.front().name, "static rules");
 
   classifier::Flow ping{.src = flow.src, .dst = flow.dst, .protocol = classifier::kProtocolIcmp};
   ping.icmp = 0x0800;
-  const observe::Explanation denied = reconcile.explainer().explain(ping);
+  const observe::Explanation denied = reconcile.view()->explainer().explain(ping);
   EXPECT_FALSE(denied.allowed);
   EXPECT_EQ(denied.ingress.reason, "static rule number 2 (portcullis.toml:20) denies it");
   EXPECT_TRUE(denied.ingress.near_misses.empty());
