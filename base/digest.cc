@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <fmt/format.h>
 #include <openssl/evp.h>
 
 #include "base/check.h"
@@ -44,9 +43,12 @@ std::string Digest::finish() {
   std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
   unsigned length = 0;
   PORTCULLIS_CHECK(EVP_DigestFinal_ex(state_->context.get(), bytes.data(), &length) == 1);
+  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
+  text.reserve(std::size_t{length} * 2);
   for (unsigned i = 0; i < length; ++i) {
-    text += fmt::format("{:02x}", bytes[i]);
+    text += kDigits[bytes[i] >> 4U];
+    text += kDigits[bytes[i] & 15U];
   }
   return text;
 }

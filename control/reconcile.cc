@@ -163,10 +163,12 @@ Prepared Reconcile::compile(std::shared_ptr<const policy::Snapshot> snapshot) co
 }
 
 Result<std::unique_ptr<Live>> Reconcile::start_live(
-    const std::shared_ptr<const policy::Snapshot>& snapshot, Candidate& candidate) const {
-  PORTCULLIS_TRY(policy::Lowered lowered, lower(*snapshot));
+    const std::shared_ptr<const policy::Snapshot>& snapshot,
+    policy::ContentDigest digest,
+    Candidate& candidate) const {
+  PORTCULLIS_TRY(const policy::Lowered lowered, lower(*snapshot));
   describe(*snapshot, lowered, options_.node_addresses, candidate);
-  PORTCULLIS_TRY(auto live, Live::start(snapshot, std::move(lowered), options_.compiling));
+  PORTCULLIS_TRY(auto live, Live::start(snapshot, std::move(digest), lowered, options_.compiling));
   candidate.world = live->world();
   candidate.table = live->table();
   return live;
@@ -180,7 +182,8 @@ PreparedEdits Reconcile::prepare(std::span<const policy::Edit> edits) {
   Edited edited{.candidate = {.content = running_->content}};
   if (!live_) {
     Candidate same;
-    auto live = start_live(running_->world->snapshot(), same);
+    const auto snapshot = running_->world->snapshot();
+    auto live = start_live(snapshot, policy::ContentDigest(*snapshot), same);
     if (!live) {
       return refused(live.error());
     }
@@ -201,8 +204,9 @@ PreparedEdits Reconcile::prepare(std::span<const policy::Edit> edits) {
     edited.plan = *std::move(plan);
   } else {
     const auto snapshot = live_->world()->snapshot();
+    policy::ContentDigest digest = live_->digest();
     live_->take_back(*plan);
-    auto anew = start_live(snapshot, candidate);
+    auto anew = start_live(snapshot, std::move(digest), candidate);
     if (!anew) {
       return refused(anew.error());
     }

@@ -24,6 +24,7 @@
 #include "control/rule_ledger.h"
 #include "control/status/coverage.h"
 #include "dataplane/dataplane.h"
+#include "policy/digest.h"
 #include "policy/edit.h"
 #include "policy/lower.h"
 #include "policy/snapshot.h"
@@ -222,7 +223,9 @@ class Reconcile {
   /// With the static rules. Errors: those of policy::lower().
   [[nodiscard]] Result<policy::Lowered> lower(const policy::Snapshot& snapshot) const;
   [[nodiscard]] Result<std::unique_ptr<Live>> start_live(
-      const std::shared_ptr<const policy::Snapshot>& snapshot, Candidate& candidate) const;
+      const std::shared_ptr<const policy::Snapshot>& snapshot,
+      policy::ContentDigest digest,
+      Candidate& candidate) const;
   Result<std::uint64_t> publish(Candidate candidate, bool has_new_rules);
   void rename(Candidate candidate);
   Applied enter(Revision revision, std::uint64_t epoch);

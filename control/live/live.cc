@@ -25,19 +25,22 @@ void enter(policy::ContentDigest& digest, const policy::Changed& changed, bool f
 }  // namespace
 
 Live::Live(std::shared_ptr<const policy::Snapshot> snapshot,
+           policy::ContentDigest digest,
            const policy::Lowered& lowered,
            classifier::Updater updater)
     : world_(std::make_shared<policy::World>(snapshot)),
-      digest_(*snapshot),
+      digest_(std::move(digest)),
       roster_(*snapshot, lowered),
       provenance_(lowered.provenance),
       updater_(std::move(updater)) {}
 
 Result<std::unique_ptr<Live>> Live::start(std::shared_ptr<const policy::Snapshot> snapshot,
-                                          policy::Lowered lowered,
+                                          policy::ContentDigest digest,
+                                          const policy::Lowered& lowered,
                                           const classifier::CompileOptions& options) {
   PORTCULLIS_TRY(classifier::Updater updater, classifier::Updater::start(lowered.rules, options));
-  return std::unique_ptr<Live>(new Live(std::move(snapshot), lowered, std::move(updater)));
+  return std::unique_ptr<Live>(
+      new Live(std::move(snapshot), std::move(digest), lowered, std::move(updater)));
 }
 
 Result<Live::Plan> Live::plan(std::span<const policy::Edit> edits) {

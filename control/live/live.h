@@ -22,10 +22,11 @@ namespace portcullis::control {
 
 class Live {
  public:
-  /// `lowered` is of `snapshot`, with what else there is of rules. Compiles it.
+  /// `digest` and `lowered` are of `snapshot`, with what else there is of rules. Compiles it.
   /// Errors: those of compile().
   static Result<std::unique_ptr<Live>> start(std::shared_ptr<const policy::Snapshot> snapshot,
-                                             policy::Lowered lowered,
+                                             policy::ContentDigest digest,
+                                             const policy::Lowered& lowered,
                                              const classifier::CompileOptions& options);
 
   /// Edits that the world has taken, but the table has not.
@@ -50,11 +51,13 @@ class Live {
   /// The newest table, in a handle of its own.
   [[nodiscard]] std::shared_ptr<const classifier::Table> table() const { return updater_.table(); }
   [[nodiscard]] const std::shared_ptr<policy::World>& world() const { return world_; }
+  [[nodiscard]] const policy::ContentDigest& digest() const { return digest_; }
   /// What runs, as lower() would say it but for the order of endpoints. Costs a copy.
   [[nodiscard]] policy::Lowered lowered() const;
 
  private:
   Live(std::shared_ptr<const policy::Snapshot> snapshot,
+       policy::ContentDigest digest,
        const policy::Lowered& lowered,
        classifier::Updater updater);
 

@@ -105,7 +105,7 @@ class Walk {
     if (!lowered) {
       return false;
     }
-    live_ = Live::start(snapshot, *std::move(lowered), {}).value();
+    live_ = Live::start(snapshot, policy::ContentDigest(*snapshot), *lowered, {}).value();
     return true;
   }
 

@@ -192,7 +192,7 @@ def measure_nft(namespace, pods, policies, rounds):
     members = ", ".join(address(i) for i in range(pods))
     rules = "\n".join(f"ip saddr @pods tcp dport {1000 + i % 5000} accept" for i in range(policies))
     run_timed(namespace, load, f"table inet t {{ set pods {{ type ipv4_addr; elements = {{ {members}"
-              f" }} }}\nchain c {{ {rules}\n }} }}\n")
+              f" }} }}\nchain c {{\n{rules}\n}}\n}}\n")
     element = f"element inet t pods {{ {address(pods + 1)} }}\n"
     times = [[run_timed(namespace, load, f"{verb} {element}") for verb in ("add", "delete")]
              for _ in range(rounds)]
@@ -232,10 +232,11 @@ def measure(run, pods, rounds):
     sink = "net_null1,no-rx=1"
     idle = ("net_null0,no-rx=1", sink)
     busy = (f"net_pcap0,rx_pcap={capture},infinite_rx=1", sink)
+    namespace = run.namespace(f"ours{pods}")
     for state, folder, vdevs in (("idle", "", idle), ("idle, disk", "state", idle),
                                  ("load", "", busy)):
-        ours = Ours(run, run.namespace(f"n{len(state)}{pods}"), world,
-                    folder and os.path.join(run.folder, f"{folder}{pods}"), vdevs)
+        ours = Ours(run, namespace, world, folder and os.path.join(run.folder, f"{folder}{pods}"),
+                    vdevs)
         try:
             shown(measure_ours(ours, "portcullis", state, pods, rounds))
         finally:
