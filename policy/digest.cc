@@ -142,8 +142,11 @@ std::string digest_of(const Thing& object) {
   return one.finish();
 }
 
-/// Of digests, in their order.
+/// Of digests, in their order; of none at all, nothing: most of a small tree is empty.
 std::string digest_of_all(std::span<const std::string> digests) {
+  if (std::ranges::all_of(digests, &std::string::empty)) {
+    return {};
+  }
   Digest all;
   for (const std::string& digest : digests) {
     all.add(std::string_view(digest));
@@ -189,7 +192,7 @@ void list(std::vector<Object>& all, const std::vector<Thing>& things) {
 }  // namespace
 
 ContentDigest::ContentDigest(const Snapshot& snapshot)
-    : leaves_(kLeaves), leaf_digests_(kLeaves), branch_digests_(kBranches), stale_(kLeaves, true) {
+    : leaves_(kLeaves), leaf_digests_(kLeaves), branch_digests_(kBranches), stale_(kLeaves) {
   const auto take = [&](const auto& objects) {
     for (const auto& object : objects) {
       insert(digest_of(object));
@@ -246,7 +249,11 @@ std::string ContentDigest::text() {
           digest_of_all(std::span(leaf_digests_).subspan(branch * kWidth, kWidth));
     }
   }
-  return digest_of_all(branch_digests_);
+  Digest root;
+  for (const std::string& branch : branch_digests_) {
+    root.add(std::string_view(branch));
+  }
+  return root.finish();
 }
 
 std::string digest(const Snapshot& snapshot) {
