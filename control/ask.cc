@@ -8,8 +8,8 @@
 
 #include "base/time_text.h"
 #include "control/client.h"
-#include "control/client/manifests.h"
 #include "control/client/await_revision.h"
+#include "control/client/manifests.h"
 #include "control/render.h"
 
 namespace portcullis::control {
