@@ -72,12 +72,19 @@ void describe(const policy::Snapshot& snapshot,
     candidate.warnings.push_back({.severity = Diagnostic::Severity::warning, .message = warning});
   }
   candidate.counts = counts_of(snapshot, lowered);
+  candidate.rule_slots = lowered.rules.rules.size();
   candidate.rule_keys = rule_keys(snapshot, lowered);
   candidate.coverage = std::make_shared<const Coverage>(snapshot, lowered, node_addresses);
 }
 
-std::size_t rule_ids(const Counts& counts) {
-  return classifier::kBuiltinRules + counts.rules + counts.static_rules;
+std::size_t rule_ids(const Candidate& candidate) {
+  return classifier::kBuiltinRules + candidate.rule_slots + candidate.counts.static_rules;
+}
+
+bool are_of_pods(std::span<const policy::Edit> edits) {
+  return std::all_of(edits.begin(), edits.end(), [](const policy::Edit& edit) {
+    return edit.kind == policy::Kind::pod;
+  });
 }
 
 }  // namespace
@@ -105,18 +112,11 @@ Reconcile::Reconcile(ReconcileOptions options, Publisher& publisher)
 Prepared Reconcile::prepare(std::span<const policy::Manifest> manifests,
                             std::span<const policy::Step> steps) const {
   const Clock::time_point begin = Clock::now();
-  policy::Loaded loaded = policy::load(manifests);
+  policy::Loaded loaded = policy::load(manifests, steps);
   if (!loaded.ok()) {
     return tl::unexpected(rejection_of(std::move(loaded.diagnostics)));
   }
-  auto edits = policy::edits_of(steps);
-  if (!edits) {
-    return tl::unexpected(rejection_of(std::move(edits).error()));
-  }
-  policy::World world(std::make_shared<const policy::Snapshot>(std::move(loaded.snapshot)));
-  // They were taken once, each in its turn; what is left of them may not fit together strictly.
-  PORTCULLIS_CHECK(world.apply(*edits, policy::Strictness::lenient));
-  Prepared prepared = compile(world.snapshot());
+  Prepared prepared = compile(std::make_shared<const policy::Snapshot>(std::move(loaded.snapshot)));
   std::vector<Diagnostic>& said = prepared ? prepared->warnings : prepared.error().diagnostics;
   said.insert(said.begin(), loaded.diagnostics.begin(), loaded.diagnostics.end());
   if (prepared) {
@@ -174,20 +174,27 @@ Result<std::unique_ptr<Live>> Reconcile::start_live(
   return live;
 }
 
+Result<void> Reconcile::ready_for_edits() {
+  if (!live_) {
+    Candidate same;
+    const auto snapshot = running_->world->snapshot();
+    PORTCULLIS_TRY(live_, start_live(snapshot, policy::ContentDigest(*snapshot), same));
+  }
+  return {};
+}
+
 PreparedEdits Reconcile::prepare(std::span<const policy::Edit> edits) {
   const Clock::time_point begin = Clock::now();
   const auto refused = [](const Error& error) {
     return tl::unexpected(rejection_of({diagnostic_of(error)}));
   };
   Edited edited{.candidate = {.content = running_->content}};
-  if (!live_) {
-    Candidate same;
-    const auto snapshot = running_->world->snapshot();
-    auto live = start_live(snapshot, policy::ContentDigest(*snapshot), same);
-    if (!live) {
-      return refused(live.error());
-    }
-    live_ = *std::move(live);
+  if (const auto ready = ready_for_edits(); !ready) {
+    return refused(ready.error());
+  }
+  // The entry of the history that ends here has its world for itself.
+  if (!are_of_pods(edits) || history_.back().batches == 0) {
+    live_->part_from_world();
   }
   auto plan = live_->plan(edits);
   if (!plan) {
@@ -198,9 +205,17 @@ PreparedEdits Reconcile::prepare(std::span<const policy::Edit> edits) {
   if (plan->why_whole.empty()) {
     candidate.world = live_->world();
     candidate.table = running_->table;
-    candidate.coverage = running_->coverage;
     candidate.counts = running_->counts;
     candidate.counts.pods = live_->world()->pods();
+    candidate.counts.policies = live_->world()->policies();
+    candidate.counts.rules = plan->policies.rules;
+    for (const std::string& doubt : plan->policies.doubts) {
+      candidate.warnings.push_back({.severity = Diagnostic::Severity::warning, .message = doubt});
+    }
+    candidate.coverage = plan->changed.policies.empty()
+                             ? running_->coverage
+                             : std::make_shared<const Coverage>(running_->coverage->with(
+                                   plan->changed.policies, plan->policies.idle));
     edited.plan = *std::move(plan);
   } else {
     const auto snapshot = live_->world()->snapshot();
@@ -216,12 +231,14 @@ PreparedEdits Reconcile::prepare(std::span<const policy::Edit> edits) {
   candidate.duration = since(begin);
   return edited;
 }
+
 Result<void> Reconcile::update(Edited& edited) {
   if (!edited.plan) {
     return {};
   }
   PORTCULLIS_TRY(const classifier::UpdateReport report, live_->update(*edited.plan));
   edited.candidate.table = live_->table();
+  edited.candidate.rule_slots = live_->rule_slots();
   edited.way = to_string(report.way);
   if (!report.why_whole.empty()) {
     edited.way += ": " + report.why_whole;
@@ -259,7 +276,7 @@ Revision Reconcile::planned(const Candidate& candidate, Intent intent) const {
 
 Revision Reconcile::planned(const Edited& edited, Intent intent) const {
   Revision revision = planned(edited.candidate, std::move(intent));
-  if (edited.plan) {
+  if (edited.is_of_pods()) {
     revision.batches = history_.back().batches + 1;
   }
   return revision;
@@ -274,17 +291,20 @@ void Reconcile::rename(Candidate candidate) {
   history_.back().compiled = running_;
 }
 
-/// Returns the epoch.
-Result<std::uint64_t> Reconcile::publish(Candidate candidate, bool has_new_rules) {
+Result<std::uint64_t> Reconcile::publish(
+    Candidate candidate, const std::function<void(std::span<const dataplane::RuleHits>)>& count) {
   PORTCULLIS_TRY(const Publication publication,
-                 publisher_.publish(candidate.table, rule_ids(candidate.counts)));
-  if (has_new_rules) {
-    ledger_.replace(candidate.rule_keys, publication.retired);
-  } else {
-    ledger_.keep(publication.retired);
-  }
+                 publisher_.publish(candidate.table, rule_ids(candidate)));
+  count(publication.retired);
   running_ = std::make_shared<const Candidate>(std::move(candidate));
   return publication.epoch;
+}
+
+Result<std::uint64_t> Reconcile::publish(Candidate candidate) {
+  RuleKeys keys = candidate.rule_keys;
+  return publish(std::move(candidate), [&](std::span<const dataplane::RuleHits> retired) {
+    ledger_.replace(std::move(keys), retired);
+  });
 }
 
 Applied Reconcile::enter(Revision revision, std::uint64_t epoch) {
@@ -309,7 +329,7 @@ Result<Applied> Reconcile::apply(Candidate candidate, Intent intent) {
     return Applied{.revision = history_.back(), .changed = false};
   }
   Revision revision = planned(candidate, std::move(intent));
-  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate), true));
+  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate)));
   live_.reset();
   revision.compiled = running_;
   return enter(std::move(revision), epoch);
@@ -320,7 +340,13 @@ Result<Applied> Reconcile::apply(Edited edited, Intent intent) {
     return Applied{.revision = history_.back(), .changed = false};
   }
   Revision revision = planned(edited, std::move(intent));
-  const auto epoch = publish(std::move(edited.candidate), edited.anew != nullptr);
+  const auto epoch =
+      edited.anew
+          ? publish(std::move(edited.candidate))
+          : publish(std::move(edited.candidate), [&](auto retired) {
+              ledger_.change(rule_changes(edited.plan->changed.policies, edited.plan->policies),
+                             retired);
+            });
   if (!epoch) {
     // The running table may have it already, by single stores.
     if (edited.plan && !live_->undo(*edited.plan)) {
@@ -347,7 +373,7 @@ Result<Applied> Reconcile::resume(Candidate candidate) {
   revision.number = history_.back().number;
   revision.time = history_.back().time;
   revision.batches = history_.back().batches;
-  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate), true));
+  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate)));
   revision.compiled = running_;
   history_.back() = std::move(revision);
   return Applied{.revision = history_.back(), .changed = true, .epoch = epoch};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Reconcile: manifests -> snapshot -> rules -> table -> publication, and single objects straight to
 // the table. The only road to a new table, and the history of those that were taken.
-// Thread: prepare(), update(), make_view() and flows() the lane's; everything else the control
+// Thread: prepare(), ready_for_edits(), update(), make_view() and flows() the lane's; everything
+// else the control
 //   thread, and what changes anything while the lane rests.
 #pragma once
 
@@ -9,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -93,7 +95,8 @@ struct Candidate {
   std::string table_digest;  // Empty: it was not taken, since single objects changed.
   std::shared_ptr<const Coverage> coverage;  // Of the last content that was compiled as a whole.
   Counts counts;
-  std::vector<RuleKey> rule_keys;
+  std::size_t rule_slots = 0;  // Of policies; with the free ones.
+  RuleKeys rule_keys;          // Of what was compiled as a whole.
   std::vector<policy::Diagnostic> warnings;
   std::chrono::microseconds duration{};
   std::string content;  // As Revision's.
@@ -105,6 +108,9 @@ struct Edited {
   std::optional<Live::Plan> plan;  // What update() does to the running table.
   std::shared_ptr<Live> anew;      // Where that cannot be done: all of it, compiled.
   std::string way;                 // How the table was changed, for a person.
+
+  /// Changes that make an entry of the history that goes on, not another.
+  [[nodiscard]] bool is_of_pods() const { return plan && plan->changed.policies.empty(); }
 };
 
 /// Why manifests cannot be enforced.
@@ -162,9 +168,15 @@ class Reconcile {
   /// REQUIRES: the revision has its world.
   [[nodiscard]] Prepared prepare(const Revision& revision) const;
 
-  /// What runs, with single objects changed. Pods that others are like only get an update(), all
-  /// else compiles. REQUIRES: something was applied; what was prepared ahead of this has been
-  /// applied or taken back. Errors: World::apply()'s, and as of manifests.
+  /// Makes what runs ready for single objects, at the cost of a compile; so does the first of them.
+  /// REQUIRES: something was applied. Errors: those of a compile.
+  Result<void> ready_for_edits();
+  /// Nothing was applied since.
+  [[nodiscard]] bool is_ready_for_edits() const { return live_ != nullptr; }
+  /// What runs, with single objects changed. Most need an update() of the table; what asks for
+  /// something of pods that nothing has asked for yet compiles. REQUIRES: something was applied;
+  /// what was prepared ahead of this has been applied or taken back. Errors: World::apply()'s, and
+  /// as of manifests.
   PreparedEdits prepare(std::span<const policy::Edit> edits);
   /// Writes the update into the table that runs, where single stores will do: packets see it.
   /// Errors: the table would be too large; nothing has changed then.
@@ -226,7 +238,10 @@ class Reconcile {
       const std::shared_ptr<const policy::Snapshot>& snapshot,
       policy::ContentDigest digest,
       Candidate& candidate) const;
-  Result<std::uint64_t> publish(Candidate candidate, bool has_new_rules);
+  /// Returns the epoch. Errors: the publisher's. `count` gets what the replaced table has counted.
+  Result<std::uint64_t> publish(
+      Candidate candidate, const std::function<void(std::span<const dataplane::RuleHits>)>& count);
+  Result<std::uint64_t> publish(Candidate candidate);
   void rename(Candidate candidate);
   Applied enter(Revision revision, std::uint64_t epoch);
 

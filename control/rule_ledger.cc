@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <string_view>
-#include <tuple>
 #include <unordered_set>
 #include <utility>
 
@@ -44,73 +44,139 @@ std::string content_of(const NetworkPolicy& whole, const RuleOrigin& origin) {
   return policy::digest(only);
 }
 
+/// Of rules of one policy, in order. Equal ones among them are told apart by their order.
+std::vector<RuleKey> keys_of(const NetworkPolicy& policy, std::span<const RuleOrigin> origins) {
+  std::map<std::string, std::size_t> twins;
+  std::vector<RuleKey> keys;
+  keys.reserve(origins.size());
+  for (const RuleOrigin& origin : origins) {
+    const bool continues = !keys.empty() && keys.back().origin.direction == origin.direction &&
+                           keys.back().origin.rule == origin.rule;
+    if (continues) {
+      keys.push_back({keys.back().key, origin});
+      continue;
+    }
+    const std::string content =
+        fmt::format("{} {} {}", origin.kind, origin.policy, content_of(policy, origin));
+    keys.push_back({fmt::format("{} {}", content, twins[content]++), origin});
+  }
+  return keys;
+}
+
 }  // namespace
 
-std::vector<RuleKey> rule_keys(const policy::Snapshot& snapshot, const policy::Lowered& lowered) {
+RuleKeys rule_keys(const policy::Snapshot& snapshot, const policy::Lowered& lowered) {
   std::unordered_map<std::string, const NetworkPolicy*> policies;
   for (const NetworkPolicy& one : snapshot.policies) {
     policies.emplace(one.name_space + "/" + one.name, &one);
   }
-  using Place = std::tuple<std::string, Direction, std::uint32_t>;
-  std::map<Place, std::string> keys;
-  std::map<std::string, std::size_t> twins;  // Equal rules of one policy are told apart by order.
-  for (const RuleOrigin& origin : lowered.provenance) {
-    const Place place{origin.policy, origin.direction, origin.rule};
-    if (origin.is_static || keys.contains(place)) {
-      continue;
+  RuleKeys keys;
+  keys.rules.reserve(lowered.rules.rules.size());
+  // Rules of one policy stand together.
+  std::vector<RuleOrigin> origins;
+  const auto& rules = lowered.rules.rules;
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    origins.push_back(lowered.provenance[rules[i].provenance]);
+    if (i + 1 == rules.size() ||
+        lowered.provenance[rules[i + 1].provenance].policy != origins.back().policy) {
+      const auto found = policies.find(origins.back().policy);
+      PORTCULLIS_CHECK(found != policies.end());
+      std::vector<RuleKey> made = keys_of(*found->second, origins);
+      std::move(made.begin(), made.end(), std::back_inserter(keys.rules));
+      origins.clear();
     }
-    const auto found = policies.find(origin.policy);
-    PORTCULLIS_CHECK(found != policies.end());
-    std::string key =
-        fmt::format("{} {} {}", origin.kind, origin.policy, content_of(*found->second, origin));
-    const std::size_t twin = twins[key]++;
-    keys.emplace(place, fmt::format("{} {}", key, twin));
-  }
-  std::vector<RuleKey> result;
-  result.reserve(lowered.rules.rules.size());
-  for (const classifier::Rule& rule : lowered.rules.rules) {
-    const RuleOrigin& origin = lowered.provenance.at(rule.provenance);
-    result.push_back(
-        {.key = keys.at({origin.policy, origin.direction, origin.rule}), .origin = origin});
   }
   for (const classifier::StaticRule& rule : lowered.rules.static_rules) {
     // They do not change while a daemon runs, so their order is name enough.
-    result.push_back(
-        {.key = fmt::format("static rule {}", result.size() - lowered.rules.rules.size()),
-         .origin = lowered.provenance.at(rule.provenance)});
+    keys.static_rules.push_back({.key = fmt::format("static rule {}", keys.static_rules.size()),
+                                 .origin = lowered.provenance[rule.provenance]});
   }
-  return result;
+  return keys;
+}
+
+std::vector<RuleChange> rule_changes(std::span<const policy::Replaced<NetworkPolicy>> changed,
+                                     const policy::Rulebook::Entry& entry) {
+  std::map<std::string, std::pair<std::vector<std::uint32_t>, std::vector<RuleOrigin>>> come;
+  std::vector<RuleChange> changes;
+  for (const auto& [slot, origin] : entry.origins) {
+    if (origin) {
+      auto& [slots, origins] = come[origin->policy];
+      slots.push_back(slot);
+      origins.push_back(*origin);
+    } else {
+      changes.push_back({.slot = slot});
+    }
+  }
+  for (const policy::Replaced<NetworkPolicy>& one : changed) {
+    const auto found = come.find(one.key.first + "/" + one.key.second);
+    if (!one.after || found == come.end()) {
+      continue;
+    }
+    const auto& [slots, origins] = found->second;
+    std::vector<RuleKey> keys = keys_of(*one.after, origins);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      changes.push_back({.slot = slots[i], .key = std::move(keys[i])});
+    }
+  }
+  return changes;
+}
+
+const RuleKey* RuleLedger::find(classifier::RuleId rule) const {
+  const std::size_t index = classifier::rule_index(rule);
+  const std::size_t rules = keys_.rules.size();
+  if (index >= rules + keys_.static_rules.size()) {
+    return nullptr;
+  }
+  const RuleKey& key = index < rules ? keys_.rules[index] : keys_.static_rules[index - rules];
+  return key.key.empty() ? nullptr : &key;
 }
 
 void RuleLedger::add(Packets& packets, std::span<const dataplane::RuleHits> hits) const {
   for (const dataplane::RuleHits& hit : hits) {
     if (classifier::is_builtin(hit.rule)) {
       packets[builtin_name(hit.rule)] += hit.packets;
-    } else if (const std::size_t index = classifier::rule_index(hit.rule); index < keys_.size()) {
-      packets[keys_[index].key] += hit.packets;
+    } else if (const RuleKey* const key = find(hit.rule)) {
+      packets[key->key] += hit.packets;
     }
   }
 }
 
-void RuleLedger::replace(std::vector<RuleKey> keys, std::span<const dataplane::RuleHits> retired) {
+void RuleLedger::replace(RuleKeys keys, std::span<const dataplane::RuleHits> retired) {
   add(past_, retired);
   keys_ = std::move(keys);
   std::unordered_set<std::string_view> living(kBuiltinNames.begin(), kBuiltinNames.end());
-  for (const RuleKey& one : keys_) {
-    living.insert(one.key);
+  for (const auto* const list : {&keys_.rules, &keys_.static_rules}) {
+    for (const RuleKey& one : *list) {
+      living.insert(one.key);
+    }
   }
   std::erase_if(past_, [&](const auto& entry) { return !living.contains(entry.first); });
+}
+
+void RuleLedger::change(std::span<const RuleChange> changes,
+                        std::span<const dataplane::RuleHits> retired) {
+  add(past_, retired);
+  std::unordered_set<std::string> gone;
+  for (const RuleChange& change : changes) {
+    keys_.rules.resize(std::max<std::size_t>(keys_.rules.size(), change.slot + std::size_t{1}));
+    gone.insert(keys_.rules[change.slot].key);
+    keys_.rules[change.slot] = change.key;
+  }
+  // A key is of one policy only, all of whose rules are among the changes.
+  for (const RuleChange& change : changes) {
+    gone.erase(keys_.rules[change.slot].key);
+  }
+  for (const std::string& key : gone) {
+    past_.erase(key);
+  }
 }
 
 std::optional<RuleName> RuleLedger::name_of(classifier::RuleId rule) const {
   if (classifier::is_builtin(rule)) {
     return RuleName{.builtin = builtin_name(rule)};
   }
-  const std::size_t index = classifier::rule_index(rule);
-  if (index >= keys_.size()) {
-    return std::nullopt;
-  }
-  return RuleName{.origin = keys_[index].origin};
+  const RuleKey* const key = find(rule);
+  return key == nullptr ? std::nullopt : std::optional(RuleName{.origin = key->origin});
 }
 
 std::vector<RuleTotal> RuleLedger::totals(std::span<const dataplane::RuleHits> hits) const {
@@ -122,11 +188,13 @@ std::vector<RuleTotal> RuleLedger::totals(std::span<const dataplane::RuleHits> h
       totals.push_back({.name = {.builtin = found->first}, .packets = found->second});
     }
   }
-  for (const RuleKey& one : keys_) {
-    // Several rules of a table may have come from one of a policy: the first speaks for all.
-    if (const auto found = packets.find(one.key); found != packets.end()) {
-      totals.push_back({.name = {.origin = one.origin}, .packets = found->second});
-      packets.erase(found);
+  for (const auto* const list : {&keys_.rules, &keys_.static_rules}) {
+    for (const RuleKey& one : *list) {
+      // Several rules of a table may have come from one of a policy: the first speaks for all.
+      if (const auto found = packets.find(one.key); found != packets.end()) {
+        totals.push_back({.name = {.origin = one.origin}, .packets = found->second});
+        packets.erase(found);
+      }
     }
   }
   std::stable_sort(totals.begin(), totals.end(), [](const auto& a, const auto& b) {

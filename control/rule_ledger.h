@@ -14,19 +14,37 @@
 #include "classifier/verdict.h"
 #include "dataplane/dataplane.h"
 #include "policy/lower.h"
+#include "policy/lowering/rulebook.h"
 #include "policy/provenance.h"
 #include "policy/snapshot.h"
+#include "policy/world.h"
 
 namespace portcullis::control {
 
 /// What one rule of a table is counted under.
 struct RuleKey {
-  std::string key;  // Policy, direction and content; not the place in a file.
+  std::string key;  // Policy, direction and content; not the place in a file. Empty: a free slot.
   policy::RuleOrigin origin;
 };
 
-/// Shapes: result[i] is of lowered.rules.rules[i]; rules of one origin share a key.
-std::vector<RuleKey> rule_keys(const policy::Snapshot& snapshot, const policy::Lowered& lowered);
+/// Shapes: as the rules and the static rules of a RuleSet. Rules that names of ports split share a
+/// key.
+struct RuleKeys {
+  std::vector<RuleKey> rules;
+  std::vector<RuleKey> static_rules;
+};
+/// REQUIRES: `lowered` is of `snapshot`, with or without static rules.
+RuleKeys rule_keys(const policy::Snapshot& snapshot, const policy::Lowered& lowered);
+
+/// A rule that is another's now; without a key: that is gone.
+struct RuleChange {
+  std::uint32_t slot = 0;
+  RuleKey key;
+};
+/// REQUIRES: `entry` is planned of `changed`.
+std::vector<RuleChange> rule_changes(
+    std::span<const policy::Replaced<policy::NetworkPolicy>> changed,
+    const policy::Rulebook::Entry& entry);
 
 /// A rule of a table, as a person knows it.
 struct RuleName {
@@ -43,11 +61,11 @@ class RuleLedger {
  public:
   /// Another table runs; `retired` is what the one before it had counted. Rules that are gone
   /// are forgotten.
-  void replace(std::vector<RuleKey> keys, std::span<const dataplane::RuleHits> retired);
-  /// Another table runs whose rules are the same.
-  void keep(std::span<const dataplane::RuleHits> retired) { add(past_, retired); }
+  void replace(RuleKeys keys, std::span<const dataplane::RuleHits> retired);
+  /// Another table runs that has these rules in place of some of the last one's.
+  void change(std::span<const RuleChange> changes, std::span<const dataplane::RuleHits> retired);
   /// The same table runs under other names (places in files).
-  void rename(std::vector<RuleKey> keys) { keys_ = std::move(keys); }
+  void rename(RuleKeys keys) { keys_ = std::move(keys); }
 
   /// Totals with the hits of the running table, most packets first; rules without any are left
   /// out.
@@ -59,8 +77,11 @@ class RuleLedger {
   using Packets = std::unordered_map<std::string, std::uint64_t>;
   void add(Packets& packets, std::span<const dataplane::RuleHits> hits) const;
 
-  std::vector<RuleKey> keys_;  // Of the running table.
-  Packets past_;               // Under earlier tables, by key.
+  /// Null: the running table has no such rule.
+  [[nodiscard]] const RuleKey* find(classifier::RuleId rule) const;
+
+  RuleKeys keys_;  // Of the running table.
+  Packets past_;   // Under earlier tables, by key.
 };
 
 }  // namespace portcullis::control

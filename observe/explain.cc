@@ -100,8 +100,8 @@ std::vector<RuleOrigin> Explainer::isolating(const Question& question) const {
   std::vector<RuleOrigin> origins;
   for (const Rule& rule : enforced_.rules.rules) {
     const RuleOrigin& origin = enforced_.provenance[rule.provenance];
-    if (rule.direction == question.direction && rule.tier == Tier::network_policy &&
-        origin.rule == RuleOrigin::kIsolation &&
+    if (rule.action != classifier::Action::none && rule.direction == question.direction &&
+        rule.tier == Tier::network_policy && origin.rule == RuleOrigin::kIsolation &&
         reference_.holds(enforced_.rules.sets[rule.subjects], question.subject.address)) {
       origins.push_back(origin);
     }

@@ -2,10 +2,13 @@
 #include "observe/near_miss.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -184,24 +187,24 @@ bool counts(const RuleOrigin& origin, const Denial& denial) {
 std::vector<NearMiss> find_near_misses(const Enforced& enforced,
                                        const Reference& reference,
                                        const Denial& denial) {
-  const auto& rules = enforced.rules.rules;
   const RuleJudge judge(enforced, reference, denial);
+  // Names of ports split a written rule; its variants need not stand together.
+  std::map<std::tuple<std::string_view, std::string_view, std::uint32_t>, std::vector<Rule>>
+      written;
+  for (const Rule& rule : enforced.rules.rules) {
+    if (rule.direction != denial.direction || rule.tier != classifier::Tier::network_policy ||
+        rule.action != classifier::Action::allow) {
+      continue;
+    }
+    if (const RuleOrigin& origin = enforced.provenance[rule.provenance]; counts(origin, denial)) {
+      written[{origin.kind, origin.policy, origin.rule}].push_back(rule);
+    }
+  }
   std::vector<NearMiss> misses;
-  // The variants of one written rule stand together and share their provenance.
-  for (std::size_t begin = 0; begin < rules.size();) {
-    std::size_t end = begin + 1;
-    while (end < rules.size() && rules[end].provenance == rules[begin].provenance) {
-      ++end;
+  for (const auto& [origin, variants] : written) {
+    if (auto miss = judge.judge(variants)) {
+      misses.push_back(*std::move(miss));
     }
-    if (rules[begin].direction == denial.direction &&
-        rules[begin].tier == classifier::Tier::network_policy &&
-        rules[begin].action == classifier::Action::allow &&
-        counts(enforced.provenance[rules[begin].provenance], denial)) {
-      if (auto miss = judge.judge(std::span(rules).subspan(begin, end - begin))) {
-        misses.push_back(*std::move(miss));
-      }
-    }
-    begin = end;
   }
   const auto distance = [](const NearMiss& miss) {
     return std::tuple(miss.peer_fits || miss.port_fits ? 1 : 2, !miss.peer_fits);

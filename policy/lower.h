@@ -21,7 +21,7 @@ struct EndpointName {
 
 struct Lowered {
   classifier::RuleSet rules;
-  Provenance provenance;                // Indexed by Rule::provenance.
+  Provenance provenance;                // Indexed by Rule::provenance; each rule has its own.
   std::vector<EndpointName> endpoints;  // Parallel to rules.endpoints.
   std::vector<std::string> warnings;    // "policy shop/x selects no pod", ...
 };
@@ -31,6 +31,7 @@ struct LowerOptions {
   std::vector<Prefix> pod_cidrs;  // Added to those of the nodes.
 };
 
+/// The rules of one policy stand together: policies by namespace and name, egress first.
 /// Errors: two live pods (or a pod and a node) claim one address; both are named with file:line.
 /// Thread: any. Deterministic.
 Result<Lowered> lower(const Snapshot& snapshot, const LowerOptions& options);

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
+
 namespace portcullis::policy {
 namespace {
 
@@ -171,6 +173,23 @@ std::shared_ptr<const Snapshot> World::snapshot() const {
   overlay_list(whole->pods, pods_);
   overlay_list(whole->policies, policies_);
   return whole;
+}
+
+Loaded load(std::span<const Manifest> manifests, std::span<const Step> steps) {
+  Loaded loaded = load(manifests);
+  if (steps.empty() || !loaded.ok()) {
+    return loaded;
+  }
+  const auto edits = edits_of(steps);
+  if (!edits) {
+    const std::vector<Diagnostic>& wrong = edits.error();
+    loaded.diagnostics.insert(loaded.diagnostics.end(), wrong.begin(), wrong.end());
+    return loaded;
+  }
+  World world(std::make_shared<const Snapshot>(std::move(loaded.snapshot)));
+  PORTCULLIS_CHECK(world.apply(*edits, Strictness::lenient));
+  loaded.snapshot = *world.snapshot();
+  return loaded;
 }
 
 }  // namespace portcullis::policy

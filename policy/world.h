@@ -58,4 +58,8 @@ class World {
   std::ptrdiff_t policies_more_ = 0;
 };
 
+/// As load() of the manifests, with steps laid over them that were taken once, each in its turn:
+/// what is left of them need not fit together strictly.
+Loaded load(std::span<const Manifest> manifests, std::span<const Step> steps);
+
 }  // namespace portcullis::policy

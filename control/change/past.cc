@@ -12,7 +12,6 @@
 #include "control/params.h"
 #include "control/status.h"
 #include "policy/difference.h"
-#include "policy/edit.h"
 #include "policy/world.h"
 
 namespace portcullis::control {
@@ -50,14 +49,11 @@ Result<std::shared_ptr<const policy::Snapshot>> Past::snapshot_of(const Revision
     return revision.world->snapshot();
   }
   PORTCULLIS_TRY(const Archive::Content content, archive_->content(revision.number));
-  policy::Loaded loaded = policy::load(content.manifests);
-  const auto edits = policy::edits_of(content.steps);
-  if (!loaded.ok() || !edits) {
+  policy::Loaded loaded = policy::load(content.manifests, content.steps);
+  if (!loaded.ok()) {
     return fail(fmt::format("revision {} can no longer be read", revision.number));
   }
-  policy::World world(std::make_shared<const policy::Snapshot>(std::move(loaded.snapshot)));
-  PORTCULLIS_TRY_VOID(world.apply(*edits, policy::Strictness::lenient));
-  return world.snapshot();
+  return std::make_shared<const policy::Snapshot>(std::move(loaded.snapshot));
 }
 
 void Past::show(std::optional<std::uint64_t> number, Done done) const {

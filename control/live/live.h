@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Live: the content that runs, in a form in which single objects change at the cost of what
-// changes: the world, who is which endpoint, the digest, and the table's updater.
+// changes: the world, who is which endpoint, which policy is which rules, the digest, and the
+// table's updater.
 // Thread: one at a time.
 #pragma once
 
@@ -16,6 +17,7 @@
 #include "policy/edit.h"
 #include "policy/lower.h"
 #include "policy/lowering/roster.h"
+#include "policy/lowering/rulebook.h"
 #include "policy/world.h"
 
 namespace portcullis::control {
@@ -35,6 +37,8 @@ class Live {
     std::string digest;     // Of the content with them.
     std::string why_whole;  // Not empty: update() cannot take them, all must be compiled anew.
     policy::Roster::Entry pods;
+    policy::Rulebook::Entry policies;
+    classifier::RuleDelta delta;  // Of both.
   };
   /// Errors: World::apply()'s, or an address would have two owners; nothing has changed then.
   Result<Plan> plan(std::span<const policy::Edit> edits);
@@ -48,23 +52,33 @@ class Live {
   /// taken it. Errors: as update(); this is of no use then.
   Result<void> undo(const Plan& plan);
 
+  /// Whoever has world() keeps it as it is: what follows is another's.
+  void part_from_world() { world_ = std::make_shared<policy::World>(*world_); }
+
   /// The newest table, in a handle of its own.
   [[nodiscard]] std::shared_ptr<const classifier::Table> table() const { return updater_.table(); }
   [[nodiscard]] const std::shared_ptr<policy::World>& world() const { return world_; }
   [[nodiscard]] const policy::ContentDigest& digest() const { return digest_; }
-  /// What runs, as lower() would say it but for the order of endpoints. Costs a copy.
+  /// What runs, as lower() would say it but for the order of endpoints and rules, and for free
+  /// slots among them. Costs a copy.
   [[nodiscard]] policy::Lowered lowered() const;
+  /// Rules of policies; their slots, with the free ones.
+  [[nodiscard]] std::size_t rules() const { return rulebook_.rules(); }
+  [[nodiscard]] std::size_t rule_slots() const { return updater_.rules().rules.size(); }
 
  private:
-  Live(std::shared_ptr<const policy::Snapshot> snapshot,
+  Live(const std::shared_ptr<const policy::Snapshot>& snapshot,
        policy::ContentDigest digest,
        const policy::Lowered& lowered,
        classifier::Updater updater);
+  /// What the objects mean for the rules. Errors: an address would have two owners.
+  Result<void> follow(Plan& plan) const;
+  void enter(const Plan& plan);
 
   std::shared_ptr<policy::World> world_;
   policy::ContentDigest digest_;
   policy::Roster roster_;
-  policy::Provenance provenance_;
+  policy::Rulebook rulebook_;
   classifier::Updater updater_;
 };
 

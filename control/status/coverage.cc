@@ -31,25 +31,36 @@ void Coverage::count(Tally& tally, const policy::Pod& pod) {
   }
 }
 
-/// A policy that selects a pod has become a rule in each direction that it isolates, at the least.
+/// The last rule of a policy isolates all that it selects.
 void Coverage::find_unselected(const policy::Snapshot& snapshot, const policy::Lowered& lowered) {
   std::unordered_set<std::string_view> selecting;
-  for (const policy::RuleOrigin& origin : lowered.provenance) {
-    if (!origin.is_static) {
+  for (const classifier::Rule& rule : lowered.rules.rules) {
+    const policy::RuleOrigin& origin = lowered.provenance[rule.provenance];
+    if (origin.rule == policy::RuleOrigin::kIsolation &&
+        !lowered.rules.sets[rule.subjects].endpoints.empty()) {
       selecting.insert(origin.policy);
     }
   }
   for (const policy::NetworkPolicy& policy : snapshot.policies) {
     const bool isolates = policy.isolates_ingress || policy.isolates_egress;
     std::string name = policy.name_space + "/" + policy.name;
-    if (!isolates || selecting.contains(name)) {
-      continue;
-    }
-    if (++unselected_total_ <= kNamesMax) {
-      unselected_.push_back(
-          {{"policy", std::move(name)}, {"file", policy.where.file}, {"line", policy.where.line}});
+    if (isolates && !selecting.contains(name)) {
+      unselected_.emplace(std::move(name), policy.where);
     }
   }
+}
+
+Coverage Coverage::with(std::span<const policy::Replaced<policy::NetworkPolicy>> policies,
+                        std::span<const policy::ObjectKey> idle) const {
+  Coverage changed = *this;
+  for (const auto& policy : policies) {
+    std::string name = policy.key.first + "/" + policy.key.second;
+    changed.unselected_.erase(name);
+    if (std::ranges::find(idle, policy.key) != idle.end()) {
+      changed.unselected_.emplace(std::move(name), policy.after->where);
+    }
+  }
+  return changed;
 }
 
 void Coverage::find_node(const policy::Snapshot& snapshot,
@@ -103,7 +114,14 @@ Coverage::Tally Coverage::without_port(std::span<const dataplane::PortStatus> po
 }
 
 json Coverage::unselected() const {
-  return {{"total", unselected_total_}, {"policies", unselected_}};
+  json first = json::array();
+  for (const auto& [name, where] : unselected_) {
+    if (first.size() == kNamesMax) {
+      break;
+    }
+    first.push_back({{"policy", name}, {"file", where.file}, {"line", where.line}});
+  }
+  return {{"total", unselected_.size()}, {"policies", std::move(first)}};
 }
 
 json Coverage::unmanaged(std::span<const dataplane::PortStatus> ports) const {

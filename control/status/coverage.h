@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // What policy does not reach: policies that select no pod, and pods whose packets nobody here
-// judges as theirs. The pods are gone through once, when a revision is compiled.
+// judges as theirs. The pods are gone through once, when a revision is compiled as a whole.
 // Thread: immutable, any. Owner: of all it names; the snapshot may go.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -17,6 +18,7 @@
 #include "dataplane/dataplane.h"
 #include "policy/lower.h"
 #include "policy/snapshot.h"
+#include "policy/world.h"
 
 namespace portcullis::control {
 
@@ -30,6 +32,10 @@ class Coverage {
   Coverage(const policy::Snapshot& snapshot,
            const policy::Lowered& lowered,
            std::span<const IpAddress> node_addresses);
+
+  /// As it is once policies have changed, of which the `idle` ones select no pod.
+  [[nodiscard]] Coverage with(std::span<const policy::Replaced<policy::NetworkPolicy>> policies,
+                              std::span<const policy::ObjectKey> idle) const;
 
   /// The member `unselected` of a status (docs/protocol.md).
   [[nodiscard]] nlohmann::json unselected() const;
@@ -49,8 +55,7 @@ class Coverage {
   void sort_pods(const policy::Snapshot& snapshot);
   [[nodiscard]] Tally without_port(std::span<const dataplane::PortStatus> ports) const;
 
-  std::size_t unselected_total_ = 0;
-  nlohmann::json unselected_ = nlohmann::json::array();  // The first of them.
+  std::map<std::string, policy::Where> unselected_;  // By "NAMESPACE/POLICY".
   Tally without_address_;
   Tally on_host_;
   std::string node_;                // This one's name; empty: not known, or no router.

@@ -58,13 +58,39 @@ TEST_F(Edits, LetAPodInLikeItsSiblings) {
 TEST_F(Edits, TakePodsOfNewLabelsAndPolicies) {
   const Answer added = edit({writing("pod.add", pod_text("cache", "cache", "10.0.0.9"))});
   ASSERT_TRUE(added);
-  EXPECT_NE((*added)["way"].get<std::string>().find("first of its labels"), std::string::npos);
+  EXPECT_EQ((*added)["way"].get<std::string>().find("anew"), std::string::npos);
   EXPECT_FALSE(allows("10.0.0.9", "10.0.0.2", 80));
-  ASSERT_TRUE(edit({writing("policy.set", policy_text({81}))}));
+  const Answer changed = edit({writing("policy.set", policy_text({81}))});
+  ASSERT_TRUE(changed);
+  EXPECT_EQ((*changed)["way"], "rows");
+  EXPECT_EQ((*changed)["counts"]["rules"], (*added)["counts"]["rules"]);
   EXPECT_FALSE(allows("10.0.0.1", "10.0.0.2", 80));
   EXPECT_TRUE(allows("10.0.0.1", "10.0.0.2", 81));
-  ASSERT_TRUE(edit({removing("policy.remove", "shop/db")}));
+  const Answer removed = edit({removing("policy.remove", "shop/db")});
+  ASSERT_TRUE(removed);
+  EXPECT_EQ((*removed)["counts"]["policies"], 0);
+  EXPECT_EQ((*removed)["counts"]["rules"], 0);
   EXPECT_TRUE(allows("10.0.0.9", "10.0.0.2", 4)) << "by default, without a policy";
+}
+
+TEST_F(Edits, CompileWhatNobodyHasAskedForYet) {
+  const std::string text =
+      "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"
+      "metadata: {name: tiers, namespace: shop}\n"
+      "spec: {podSelector: {matchLabels: {tier: front}}, policyTypes: [Ingress]}\n";
+  const Answer added = edit({writing("policy.add", text)});
+  ASSERT_TRUE(added) << added.error().message;
+  EXPECT_EQ((*added)["way"],
+            "compiled anew: NetworkPolicy shop/tiers is the first that asks for label tier");
+  EXPECT_EQ((*call("status"))["unselected"]["total"], 1);
+  ASSERT_TRUE(edit({removing("policy.remove", "shop/tiers")}));
+  EXPECT_EQ((*call("status"))["unselected"]["total"], 0);
+  const Answer again = edit({writing("policy.add", text)});
+  ASSERT_TRUE(again);
+  EXPECT_EQ((*again)["way"].get<std::string>().find("anew"), std::string::npos);
+  EXPECT_NE((*again)["warnings"].dump().find("shop/tiers (edit.yaml:1"), std::string::npos)
+      << (*again)["warnings"];
+  EXPECT_EQ((*call("status"))["unselected"]["total"], 1);
 }
 
 TEST_F(Edits, MoveAnAddressFromPodToPodInOneBatch) {
@@ -175,6 +201,36 @@ TEST_F(Edits, KeepTheCountsOfRules) {
   EXPECT_EQ(before[0]["packets"], 7);
 }
 
+TEST_F(Edits, OfPoliciesAreCountedByTheirRules) {
+  ASSERT_TRUE(edit({writing("policy.set", policy_text({80, 81}))}));
+  publisher_.hits = {{.rule = classifier::kBuiltinRules, .packets = 7},
+                     {.rule = classifier::kBuiltinRules + 1, .packets = 2}};
+  const json before = (*call("status"))["rules"];
+  ASSERT_TRUE(edit({writing("policy.set", policy_text({80}))}));
+  const json after = (*call("status"))["rules"];
+  // The rule for port 80 stays as it was, the one for 81 is gone.
+  EXPECT_EQ(before.size(), 2U);
+  ASSERT_EQ(after.size(), 1U) << after;
+  EXPECT_EQ(after[0], before[0]);
+  const json explained = *call("explain", {{"from", "shop/web"}, {"to", "shop/db"}, {"port", 81}});
+  EXPECT_EQ(explained["allowed"], false);
+  EXPECT_NE(explained["text"].get<std::string>().find("on TCP 80, not on TCP 81"),
+            std::string::npos)
+      << explained["text"];
+}
+
+TEST_F(Edits, OfPodsLeaveTheEntriesAheadAsTheyWere) {
+  ASSERT_TRUE(edit({writing("policy.set", policy_text({81}))}));
+  ASSERT_TRUE(edit({writing("pod.add", pod_text("web-7", "web", "10.0.0.9"))}));
+  ASSERT_TRUE(edit({writing("policy.set", policy_text({82}))}));
+  ASSERT_TRUE(edit({removing("pod.remove", "shop/web-7")}));
+  ASSERT_TRUE(call("rollback", {{"revision", 2}}));
+  EXPECT_FALSE(allows("10.0.0.9", "10.0.0.2", 81));
+  EXPECT_TRUE(allows("10.0.0.1", "10.0.0.2", 81));
+  ASSERT_TRUE(call("rollback", {{"revision", 4}}));
+  EXPECT_TRUE(allows("10.0.0.9", "10.0.0.2", 82));
+}
+
 TEST_F(Edits, GiveWayToATrial) {
   json manifests = json::array();
   for (const policy::Manifest& one : shop({82})) {
@@ -195,9 +251,13 @@ TEST_F(Edits, LeaveNoTraceOfWhatCouldNotBePublished) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, RpcCode::not_published);
   EXPECT_FALSE(allows("10.0.0.10", "10.0.0.2", 80)) << "the running table has it all the same";
+  EXPECT_FALSE(edit({writing("policy.set", policy_text({81})),
+                     writing("pod.add", pod_text("cache", "cache", "10.0.0.11"))}));
+  EXPECT_TRUE(allows("10.0.0.9", "10.0.0.2", 80));
   publisher_.broken = false;
   ASSERT_TRUE(edit({writing("pod.add", pod_text("web-8", "web", "10.0.0.10"))}));
   EXPECT_TRUE(allows("10.0.0.10", "10.0.0.2", 80));
+  EXPECT_FALSE(allows("10.0.0.10", "10.0.0.2", 81));
 }
 
 TEST_F(Edits, AreSaidByTheCommand) {

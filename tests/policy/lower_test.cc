@@ -4,6 +4,7 @@
 #include "policy/lower.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include <gtest/gtest.h>
 
@@ -100,13 +101,17 @@ TEST(Lower, PutsEveryAllowAheadOfEveryIsolation) {
                        ingress_policy("shop", "open", with("app", "a"), {PolicyRule{}})};
   const Lowered got = lowered(snapshot);
   ASSERT_EQ(got.rules.rules.size(), 3U);
-  EXPECT_EQ(got.rules.rules[0].action, Action::allow);
-  EXPECT_EQ(got.rules.rules[1].action, Action::deny);
-  EXPECT_EQ(got.rules.rules[2].action, Action::deny);
-  EXPECT_EQ(got.provenance[got.rules.rules[0].provenance].policy, "shop/open");
-  EXPECT_EQ(got.provenance[got.rules.rules[0].provenance].rule, 1U);
-  EXPECT_EQ(got.provenance[got.rules.rules[1].provenance].policy, "shop/deny");
-  EXPECT_EQ(got.provenance[got.rules.rules[1].provenance].rule, RuleOrigin::kIsolation);
+  const auto& [isolation, allow, own_isolation] =
+      std::tie(got.rules.rules[0], got.rules.rules[1], got.rules.rules[2]);
+  EXPECT_EQ(isolation.action, Action::deny);
+  EXPECT_EQ(allow.action, Action::allow);
+  EXPECT_EQ(own_isolation.action, Action::deny);
+  EXPECT_LT(allow.order, isolation.order);
+  EXPECT_EQ(isolation.order, own_isolation.order);
+  EXPECT_EQ(got.provenance[allow.provenance].policy, "shop/open");
+  EXPECT_EQ(got.provenance[allow.provenance].rule, 1U);
+  EXPECT_EQ(got.provenance[isolation.provenance].policy, "shop/deny");
+  EXPECT_EQ(got.provenance[isolation.provenance].rule, RuleOrigin::kIsolation);
   // Both policies' "all ports" and "all peers" are one set each.
   EXPECT_EQ(got.rules.port_sets.size(), 1U);
   EXPECT_EQ(got.rules.sets.size(), 3U);
@@ -132,7 +137,7 @@ TEST(Lower, SplitsSubjectsByWhatAPortNameMeansToThem) {
   ASSERT_EQ(got.rules.rules.size(), 3U);
   const auto& first = got.rules.rules[0];
   const auto& second = got.rules.rules[1];
-  EXPECT_EQ(first.provenance, second.provenance);
+  EXPECT_EQ(got.provenance[first.provenance].rule, got.provenance[second.provenance].rule);
   EXPECT_EQ(got.rules.sets[first.subjects].endpoints, std::vector<EndpointIndex>{0});
   EXPECT_EQ(got.rules.port_sets[first.ports].ranges,
             (std::vector<PortRange>{{kProtocolTcp, 80, 81}}));
