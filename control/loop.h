@@ -80,6 +80,8 @@ class Lane {
   void run(Task job, Task done);
   /// As run(), but ahead of all that waits: for a job in several steps, from the `done` of one.
   void run_next(Task job, Task done);
+  /// No job is under way or waits. Thread: the loop's.
+  [[nodiscard]] bool idle() const { return !busy_ && waiting_.empty(); }
 
  private:
   struct Work {

@@ -121,6 +121,7 @@ void Changes::edit(std::vector<policy::Step> steps, Intent intent, Done done) {
   batch->intent = std::move(intent);
   batch->done = std::move(done);
   batch->received = std::chrono::steady_clock::now();
+  edits_in_use_ = true;
   const auto read = [batch] { batch->edits = policy::edits_of(batch->steps); };
   lane_.run(read, [this, batch] {
     if (!batch->edits) {
@@ -318,6 +319,10 @@ void Changes::confirm(std::optional<std::uint64_t> number, const std::string& wh
 
 void Changes::tick(Trial::Clock::time_point now) {
   trial_.observe(denied_packets(reconcile_.dataplane()), now);
+  if (edits_in_use_ && lane_.idle() && !reconcile_.is_ready_for_edits()) {
+    // An error is the next edit's to tell.
+    lane_.run([this] { static_cast<void>(reconcile_.ready_for_edits()); }, [] {});
+  }
   if (!trial_.pending()) {
     return;
   }

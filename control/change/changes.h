@@ -42,8 +42,8 @@ class Changes {
   void rollback(std::optional<std::uint64_t> number, Intent intent, Done done);
   /// Ends the trial of the running revision, which stays. Absent: whichever is on trial.
   void confirm(std::optional<std::uint64_t> number, const std::string& who, Done done);
-  /// Looks after a trial: undoes it when its time is over or a guard trips. To be called each
-  /// second or so.
+  /// Looks after a trial: undoes it when its time is over or a guard trips; and makes ready for
+  /// edits, where they are in use. To be called each second or so.
   void tick(Trial::Clock::time_point now);
 
   [[nodiscard]] const Past& past() const { return past_; }
@@ -87,6 +87,7 @@ class Changes {
   Past past_;
   Trial trial_;
   std::optional<Undone> last_undone_;
+  bool edits_in_use_ = false;  // Who has sent one sends more.
 };
 
 }  // namespace portcullis::control

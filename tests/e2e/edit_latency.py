@@ -18,6 +18,7 @@ import statistics
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 import daemon as daemon_module
@@ -28,6 +29,7 @@ NAMESPACES = 20
 PODS_A_FILE = 5000
 READY_S = 300
 FRAMES = 2000
+AT_ONCE_S = 10
 
 Row = collections.namedtuple("Row", "who change state milliseconds")
 
@@ -82,43 +84,12 @@ def write_capture(path, pods):
             file.write(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
 
 
-class Ours:
-    """A daemon, and a connection to its control socket."""
+class Client:
+    """A connection to a control socket."""
 
-    def __init__(self, run, namespace, world, state, vdevs):
-        folder = run.folder
-        self.socket_path = os.path.join(folder, "control.sock")
-        config = os.path.join(folder, "portcullis.toml")
-        processors = sorted(os.sched_getaffinity(0))
-        lines = ["[eal]", f'file_prefix = "{run.prefix}"', f"control_cpu = {processors[0]}",
-                 f"worker_cpus = [{processors[-1]}]", "telemetry = false",
-                 "[ports.left]", f'vdev = "{vdevs[0]}"', 'role = "wire"',
-                 "[ports.right]", f'vdev = "{vdevs[1]}"', 'role = "wire"',
-                 "[mode]", 'kind = "wire"', 'pairs = [["left", "right"]]',
-                 "[policy]", f'manifests = ["{world}"]',
-                 "[control]", f'socket = "{self.socket_path}"',
-                 f'state = "{state}"' if state else ""]
-        with open(config, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-        self.log_path = os.path.join(folder, "portcullisd.log")
-        with open(self.log_path, "wb") as log:
-            self.process = run.start(namespace, [daemon_module.DAEMON, "--config", config],
-                                     stdout=log, stderr=log)
-        self.connection = self._connect()
-        self.answers = self.connection.makefile("rb")
-
-    def _connect(self):
-        deadline = time.monotonic() + READY_S
-        while time.monotonic() < deadline and self.process.poll() is None:
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                connection.connect(self.socket_path)
-                return connection
-            except OSError:
-                connection.close()
-                time.sleep(0.1)
-        with open(self.log_path, encoding="utf-8", errors="replace") as file:
-            raise RuntimeError("the daemon did not start:\n" + file.read())
+    def __init__(self, connection):
+        self.connection = connection
+        self.answers = connection.makefile("rb")
 
     def call(self, method, params):
         """(milliseconds, result)."""
@@ -140,6 +111,44 @@ class Ours:
     def remove(self, step, names):
         return self.call("edit", {"steps": [{"do": step, "names": names}]})
 
+
+class Ours(Client):
+    """A daemon, and a connection to its control socket."""
+
+    def __init__(self, run, namespace, world, state, vdevs):
+        folder = run.folder
+        self.socket_path = os.path.join(folder, "control.sock")
+        config = os.path.join(folder, "portcullis.toml")
+        processors = sorted(os.sched_getaffinity(0))
+        lines = ["[eal]", f'file_prefix = "{run.prefix}"', f"control_cpu = {processors[0]}",
+                 f"worker_cpus = [{processors[-1]}]", "telemetry = false",
+                 "[ports.left]", f'vdev = "{vdevs[0]}"', 'role = "wire"',
+                 "[ports.right]", f'vdev = "{vdevs[1]}"', 'role = "wire"',
+                 "[mode]", 'kind = "wire"', 'pairs = [["left", "right"]]',
+                 "[policy]", f'manifests = ["{world}"]',
+                 "[control]", f'socket = "{self.socket_path}"',
+                 f'state = "{state}"' if state else ""]
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        self.log_path = os.path.join(folder, "portcullisd.log")
+        with open(self.log_path, "wb") as log:
+            self.process = run.start(namespace, [daemon_module.DAEMON, "--config", config],
+                                     stdout=log, stderr=log)
+        super().__init__(self.connect())
+
+    def connect(self):
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                connection.connect(self.socket_path)
+                return connection
+            except OSError:
+                connection.close()
+                time.sleep(0.1)
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            raise RuntimeError("the daemon did not start:\n" + file.read())
+
     def stop(self):
         self.connection.close()
         netns.stop(self.process, patience_s=20)
@@ -160,9 +169,36 @@ def measure_ours(ours, who, state, pods, rounds):
     for i in range(max(5, rounds // 20)):
         took, _ = ours.write("policy.set", [policy(3, 20_000 + i)])
         times["policy changed"].append(took)
+    times |= measure_at_once(ours, pods)
     yield Row(who, "pod added, the first time", state, [first])
     for change, values in times.items():
         yield Row(who, change, state, values)
+
+
+def measure_at_once(ours, pods):
+    """Times of batches of pods, as fast as they are taken, while another client changes policies."""
+    times = {"1,000 pods set, policies too": [], "policy changed, pods too": []}
+    pod_times, policy_times = times.values()
+    deadline = time.monotonic() + AT_ONCE_S
+    other = Client(ours.connect())
+
+    def change_policies():
+        while time.monotonic() < deadline:
+            policies = len(policy_times)
+            policy_times.append(other.write("policy.set", [policy(7, 30_000 + policies)])[0])
+
+    thread = threading.Thread(target=change_policies)
+    thread.start()
+    while time.monotonic() < deadline:
+        # Each batch moves the pods of the one before it to other addresses.
+        first = pods + 20_000 + len(pod_times) % 2 * 1000
+        pod_times.append(ours.write("pod.set", [pod(first + i, f"moving-{i}")
+                                                for i in range(1000)])[0])
+    thread.join()
+    other.connection.close()
+    print(f"at once: {1000 * len(pod_times) / AT_ONCE_S:.0f} pods and "
+          f"{len(policy_times) / AT_ONCE_S:.0f} policies a second")
+    return times
 
 
 def run_timed(namespace, command, text):
