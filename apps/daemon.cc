@@ -56,7 +56,9 @@ class DataplanePublisher : public control::Publisher, public control::PortDriver
       PORTCULLIS_TRY(dataplane_, dataplane::Dataplane::start(config_, std::move(table), rule_ids));
       return control::Publication{.epoch = dataplane_->status().epoch};
     }
-    const std::uint64_t epoch = dataplane_->publish(std::move(table), rule_ids);
+    const bool keeps = config_.conntrack.established == config::Conntrack::Established::keep;
+    const std::uint64_t epoch = dataplane_->publish(
+        std::move(table), rule_ids, keeps ? dataplane::Kept::all : dataplane::Kept::none);
     return control::Publication{.epoch = epoch, .retired = dataplane_->retired_hits()};
   }
   void check_links() { dataplane_->check_links(); }
