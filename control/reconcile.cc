@@ -76,6 +76,10 @@ void describe(const policy::Snapshot& snapshot,
   candidate.coverage = std::make_shared<const Coverage>(snapshot, lowered, node_addresses);
 }
 
+bool keeps_flows(const Intent& intent) {
+  return intent.established && intent.established->fate != Established::Fate::revalidate;
+}
+
 std::size_t rule_ids(const Counts& counts) {
   return classifier::kBuiltinRules + counts.rules + counts.static_rules;
 }
@@ -275,9 +279,11 @@ void Reconcile::rename(Candidate candidate) {
 }
 
 /// Returns the epoch.
-Result<std::uint64_t> Reconcile::publish(Candidate candidate, bool has_new_rules) {
+Result<std::uint64_t> Reconcile::publish(Candidate candidate,
+                                         bool has_new_rules,
+                                         dataplane::Kept kept) {
   PORTCULLIS_TRY(const Publication publication,
-                 publisher_.publish(candidate.table, rule_ids(candidate.counts)));
+                 publisher_.publish(candidate.table, rule_ids(candidate.counts), kept));
   if (has_new_rules) {
     ledger_.replace(candidate.rule_keys, publication.retired);
   } else {
@@ -308,8 +314,9 @@ Result<Applied> Reconcile::apply(Candidate candidate, Intent intent) {
     rename(std::move(candidate));
     return Applied{.revision = history_.back(), .changed = false};
   }
+  const dataplane::Kept kept = keeps_flows(intent) ? dataplane::Kept::all : dataplane::Kept::none;
   Revision revision = planned(candidate, std::move(intent));
-  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate), true));
+  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate), true, kept));
   live_.reset();
   revision.compiled = running_;
   return enter(std::move(revision), epoch);
@@ -319,8 +326,9 @@ Result<Applied> Reconcile::apply(Edited edited, Intent intent) {
   if (enforces(edited)) {
     return Applied{.revision = history_.back(), .changed = false};
   }
+  const dataplane::Kept kept = keeps_flows(intent) ? dataplane::Kept::all : dataplane::Kept::same;
   Revision revision = planned(edited, std::move(intent));
-  const auto epoch = publish(std::move(edited.candidate), edited.anew != nullptr);
+  const auto epoch = publish(std::move(edited.candidate), edited.anew != nullptr, kept);
   if (!epoch) {
     // The running table may have it already, by single stores.
     if (edited.plan && !live_->undo(*edited.plan)) {
@@ -332,6 +340,12 @@ Result<Applied> Reconcile::apply(Edited edited, Intent intent) {
     live_ = std::move(edited.anew);
   }
   return enter(std::move(revision), *epoch);
+}
+
+Result<void> Reconcile::end_kept() {
+  PORTCULLIS_TRY(const std::vector<dataplane::RuleHits> counted, publisher_.end_kept());
+  ledger_.keep(counted);
+  return {};
 }
 
 void Reconcile::recall(std::deque<Revision> history, std::uint64_t next_number) {
@@ -347,7 +361,8 @@ Result<Applied> Reconcile::resume(Candidate candidate) {
   revision.number = history_.back().number;
   revision.time = history_.back().time;
   revision.batches = history_.back().batches;
-  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate), true));
+  PORTCULLIS_TRY(const std::uint64_t epoch,
+                 publish(std::move(candidate), true, dataplane::Kept::none));
   revision.compiled = running_;
   history_.back() = std::move(revision);
   return Applied{.revision = history_.back(), .changed = true, .epoch = epoch};
@@ -397,6 +412,18 @@ void Reconcile::set_view(std::shared_ptr<const View> view) {
 const Coverage& Reconcile::coverage() const {
   PORTCULLIS_CHECK(running_ != nullptr);
   return *running_->coverage;
+}
+
+std::shared_ptr<const classifier::Table> Reconcile::table() const {
+  return running_ ? running_->table : nullptr;
+}
+
+std::shared_ptr<const policy::Snapshot> Reconcile::snapshot() const {
+  return running_ ? running_->world->snapshot() : nullptr;
+}
+
+RuleLedger::ByNamespace Reconcile::measured_by_namespace() const {
+  return ledger_.by_namespace(publisher_.rule_hits());
 }
 
 std::vector<RuleTotal> Reconcile::rule_totals() const {

@@ -82,8 +82,22 @@ std::vector<RuleKey> rule_keys(const policy::Snapshot& snapshot, const policy::L
   return result;
 }
 
+std::optional<RuleName> name_of(std::span<const RuleKey> keys, classifier::RuleId rule) {
+  if (classifier::is_builtin(rule)) {
+    return RuleName{.builtin = builtin_name(rule)};
+  }
+  const std::size_t index = classifier::rule_index(rule);
+  if (index >= keys.size()) {
+    return std::nullopt;
+  }
+  return RuleName{.origin = keys[index].origin};
+}
+
 void RuleLedger::add(Packets& packets, std::span<const dataplane::RuleHits> hits) const {
   for (const dataplane::RuleHits& hit : hits) {
+    if (hit.packets == 0) {
+      continue;
+    }
     if (classifier::is_builtin(hit.rule)) {
       packets[builtin_name(hit.rule)] += hit.packets;
     } else if (const std::size_t index = classifier::rule_index(hit.rule); index < keys_.size()) {
@@ -92,25 +106,47 @@ void RuleLedger::add(Packets& packets, std::span<const dataplane::RuleHits> hits
   }
 }
 
-void RuleLedger::replace(std::vector<RuleKey> keys, std::span<const dataplane::RuleHits> retired) {
+void RuleLedger::add(ByNamespace& measured, std::span<const dataplane::RuleHits> hits) const {
+  for (const dataplane::RuleHits& hit : hits) {
+    if (classifier::is_builtin(hit.rule) || classifier::rule_index(hit.rule) >= keys_.size()) {
+      continue;
+    }
+    const RuleOrigin& origin = keys_[classifier::rule_index(hit.rule)].origin;
+    if (origin.is_static) {
+      continue;
+    }
+    const std::string_view name =
+        std::string_view(origin.policy).substr(0, origin.policy.find('/'));
+    auto found = measured.find(name);
+    if (found == measured.end()) {
+      found = measured.emplace(std::string(name), ByMeasure<std::uint64_t>{}).first;
+    }
+    // A policy denies only by isolating.
+    const bool denies = origin.rule == RuleOrigin::kIsolation;
+    found->second[static_cast<std::size_t>(Measure::denied)] += denies ? hit.packets : 0;
+    found->second[static_cast<std::size_t>(Measure::resets)] += hit.resets;
+  }
+}
+
+void RuleLedger::keep(std::span<const dataplane::RuleHits> retired) {
   add(past_, retired);
+  add(past_measured_, retired);
+}
+
+RuleLedger::ByNamespace RuleLedger::by_namespace(std::span<const dataplane::RuleHits> hits) const {
+  ByNamespace measured = past_measured_;
+  add(measured, hits);
+  return measured;
+}
+
+void RuleLedger::replace(std::vector<RuleKey> keys, std::span<const dataplane::RuleHits> retired) {
+  keep(retired);
   keys_ = std::move(keys);
   std::unordered_set<std::string_view> living(kBuiltinNames.begin(), kBuiltinNames.end());
   for (const RuleKey& one : keys_) {
     living.insert(one.key);
   }
   std::erase_if(past_, [&](const auto& entry) { return !living.contains(entry.first); });
-}
-
-std::optional<RuleName> RuleLedger::name_of(classifier::RuleId rule) const {
-  if (classifier::is_builtin(rule)) {
-    return RuleName{.builtin = builtin_name(rule)};
-  }
-  const std::size_t index = classifier::rule_index(rule);
-  if (index >= keys_.size()) {
-    return std::nullopt;
-  }
-  return RuleName{.origin = keys_[index].origin};
 }
 
 std::vector<RuleTotal> RuleLedger::totals(std::span<const dataplane::RuleHits> hits) const {
