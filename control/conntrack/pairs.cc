@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "classifier/lookup.h"
 #include "control/conntrack/owners.h"
