@@ -51,6 +51,7 @@ struct RollbackOptions {
   DaemonOptions daemon;
   std::optional<std::uint64_t> revision;
   std::string comment;
+  control::EstablishedWords established;
 };
 
 /// What is there to commit; nothing, and a word about it, where nothing is.
@@ -84,6 +85,26 @@ int plan(const PlanOptions& options) {
   return manifests ? tell(control::ask_plan(target_of(options.daemon), *manifests)) : kExitTrouble;
 }
 
+/// A span of time in seconds, up to a week.
+void take_seconds(CLI::Option* option) {
+  option
+      ->transform(CLI::AsNumberWithUnit(
+          std::map<std::string, std::uint32_t>{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86'400}}))
+      ->check(CLI::Range(1, 604'800))
+      ->type_name("TIME");
+}
+
+void add_established(CLI::App& verb, control::EstablishedWords& words) {
+  verb.add_option("--established",
+                  words.word,
+                  "What becomes of running flows that it denies: revalidate ends them, keep lets "
+                  "them go on, drain for a time; unsaid: as the daemon is configured")
+      ->check(CLI::IsMember({"revalidate", "drain", "keep"}))
+      ->type_name("WORD");
+  take_seconds(verb.add_option(
+      "--drain", words.drain_s, "Let them go on for so long, then end them (5m, unless said)"));
+}
+
 constexpr const char* kCommitExamples =
     R"(The manifests replace everything that was enforced before: name all of them. They are
 compiled first; on any error nothing changes, and every error is printed with its file and line.
@@ -91,12 +112,19 @@ Exit codes: 0 enforced, 2 trouble.
 
 With --confirm the change is on trial: unless `portcullis confirm` comes in time, or when a guard
 trips, the daemon goes back to what it enforced before. A guard compares the packets that policy
-denies, averaged over up to 10 seconds and not before 3 seconds after the change, with a number or
-with what they were: "denied_per_second < 500", "denied_per_second < 2x".
+denies, or the connections that are reset, averaged over up to 10 seconds and not before 3 seconds
+after the change, with a number or with what they were; in all, in one namespace, or in any:
+  denied_per_second < 500                 resets_per_second < 2x
+  denied_per_second{namespace="shop"} < 2x
+  denied_per_second{namespace=*} < 2x
+
+Running flows that the change denies end at once, unless --established or --drain says otherwise;
+new ones are judged by the new policies in any case. `portcullis plan` tells whose flows they are.
 
 Examples:
   portcullis commit cluster/ policies/ --comment "open the shop"
   portcullis commit cluster/ policies/ --confirm 10m --guard "denied_per_second < 2x"
+  portcullis commit cluster/ policies/ --drain 5m
   kubectl get ns,pods,nodes,networkpolicies -A -o yaml | portcullis commit -)";
 
 void add_commit(CLI::App& program, int& exit_code) {
@@ -107,15 +135,13 @@ void add_commit(CLI::App& program, int& exit_code) {
   CLI::Option* trial =
       verb->add_option("--confirm",
                        options->words.confirm_s,
-                       "Undo it after this long, unless it is confirmed: 90s, 10m, 2h")
-          ->transform(CLI::AsNumberWithUnit(std::map<std::string, std::uint32_t>{
-              {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86'400}}))
-          ->check(CLI::Range(1, 604'800))
-          ->type_name("TIME");
+                       "Undo it after this long, unless it is confirmed: 90s, 10m, 2h");
+  take_seconds(trial);
   verb->add_option("--guard", options->words.guards, "Undo it when this no longer holds")
       ->needs(trial)
       ->allow_extra_args(false)
       ->type_name("GUARD");
+  add_established(*verb, options->words.established);
   add_daemon_options(*verb, options->daemon);
   verb->footer(kCommitExamples);
   verb->callback([options, &exit_code] { exit_code = commit(*options); });
@@ -135,7 +161,8 @@ void add_confirm(CLI::App& program, int& exit_code) {
 
 constexpr const char* kPlanExamples =
     R"(Compiles the manifests as a commit would, and says what it would do: to the table, and to the
-flows that are tracked now, with examples of those that it would deny. Nothing changes.
+flows that are tracked now: which workloads would be denied which ports, by which rule, with
+examples. Nothing changes.
 Exit codes: 0 nothing would change, 1 something would, 2 trouble.
 
 Examples:
@@ -159,12 +186,14 @@ void add_rollback(CLI::App& program, int& exit_code) {
                    "Its number in the history; without one, the revision before the running one")
       ->type_name("N");
   verb->add_option("--comment", options->comment, "Why, for the history")->type_name("TEXT");
+  add_established(*verb, options->established);
   add_daemon_options(*verb, options->daemon);
   verb->footer(
-      "The earlier content becomes a new revision, so that a rollback can be rolled back.");
+      "The earlier content becomes a new revision, so that a rollback can be rolled back. What "
+      "becomes of\nrunning flows that it denies is as of `portcullis commit`.");
   verb->callback([options, &exit_code] {
-    exit_code = tell(
-        control::ask_rollback(target_of(options->daemon), options->revision, options->comment));
+    exit_code = tell(control::ask_rollback(
+        target_of(options->daemon), options->revision, options->comment, options->established));
   });
 }
 

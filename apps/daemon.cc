@@ -51,13 +51,20 @@ class DataplanePublisher : public control::Publisher, public control::PortDriver
   explicit DataplanePublisher(const config::Config& config) : config_(config) {}
 
   Result<control::Publication> publish(std::shared_ptr<const classifier::Table> table,
-                                       std::size_t rule_ids) override {
+                                       std::size_t rule_ids,
+                                       dataplane::Kept kept) override {
     if (!dataplane_) {
       PORTCULLIS_TRY(dataplane_, dataplane::Dataplane::start(config_, std::move(table), rule_ids));
       return control::Publication{.epoch = dataplane_->status().epoch};
     }
-    const std::uint64_t epoch = dataplane_->publish(std::move(table), rule_ids);
+    const std::uint64_t epoch = dataplane_->publish(std::move(table), rule_ids, kept);
     return control::Publication{.epoch = epoch, .retired = dataplane_->retired_hits()};
+  }
+  Result<std::vector<dataplane::RuleHits>> end_kept() override {
+    if (dataplane_) {
+      dataplane_->end_kept();
+    }
+    return dataplane_ ? dataplane_->retired_hits() : std::vector<dataplane::RuleHits>{};
   }
   void check_links() { dataplane_->check_links(); }
   [[nodiscard]] std::vector<dataplane::RuleHits> rule_hits() const override {

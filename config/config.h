@@ -69,6 +69,7 @@ enum class TcpWindow : std::uint8_t { strict, off };
 /// [conntrack]: the per-worker flow table.
 struct Conntrack {
   std::uint32_t flows_max = 65'536;  // Per worker.
+  /// Of known connections that a change denies, unless it says so itself.
   enum class Established : std::uint8_t { revalidate, keep } established = Established::revalidate;
   std::uint32_t tcp_syn_timeout_s = 30;
   std::uint32_t tcp_established_timeout_s = 7'200;

@@ -11,6 +11,8 @@
 #include "control/client/await_revision.h"
 #include "control/client/manifests.h"
 #include "control/render.h"
+#include "control/words/changes.h"
+#include "control/words/flows.h"
 
 namespace portcullis::control {
 namespace {
@@ -72,6 +74,15 @@ json params_of(const FlowWords& words) {
   return params;
 }
 
+void add_established(json& params, const EstablishedWords& words) {
+  if (!words.word.empty() || words.drain_s != 0) {
+    params["established"] = words.word.empty() ? "drain" : words.word;
+  }
+  if (words.drain_s != 0) {
+    params["drain_s"] = words.drain_s;
+  }
+}
+
 /// Warnings of a result as lines for standard error.
 std::string warning_lines(const json& result) {
   std::string lines;
@@ -108,6 +119,7 @@ Told ask_commit(const Target& target,
   if (!words.guards.empty()) {
     params["guards"] = words.guards;
   }
+  add_established(params, words.established);
   return ask(target, "commit", std::move(params), render_commit);
 }
 
@@ -175,11 +187,13 @@ Told ask_diff(const Target& target,
 
 Told ask_rollback(const Target& target,
                   std::optional<std::uint64_t> revision,
-                  const std::string& comment) {
+                  const std::string& comment,
+                  const EstablishedWords& established) {
   json params = {{"comment", comment}};
   if (revision) {
     params["revision"] = *revision;
   }
+  add_established(params, established);
   return ask(target, "rollback", std::move(params), render_commit);
 }
 

@@ -28,11 +28,18 @@ struct Told {
   std::string trouble;  // For standard error.
 };
 
+/// What becomes of flows that a change denies, in the words of docs/protocol.md.
+struct EstablishedWords {
+  std::string word;           // Empty: as the daemon is configured.
+  std::uint32_t drain_s = 0;  // 0: as long as the daemon has it. Without a word: "drain".
+};
+
 /// What a commit brings beside its manifests.
 struct CommitWords {
   std::string comment;
   std::uint32_t confirm_s = 0;      // On trial for so long; 0: for good.
   std::vector<std::string> guards;  // Of the trial; docs/protocol.md.
+  EstablishedWords established;
 };
 Told ask_commit(const Target& target,
                 std::span<const policy::Manifest> manifests,
@@ -54,7 +61,8 @@ Told ask_diff(const Target& target,
               std::optional<std::uint64_t> to);
 Told ask_rollback(const Target& target,
                   std::optional<std::uint64_t> revision,
-                  const std::string& comment);
+                  const std::string& comment,
+                  const EstablishedWords& established = {});
 
 /// One step of docs/protocol.md's `edit`, of all its objects at once.
 struct EditWords {

@@ -117,9 +117,12 @@ void Commands::dispatch(const Caller& caller, Request request, const Done& done)
     if (const auto known = only(params, {}); !known) {
       return done(tl::unexpected(known.error()));
     }
-    return done(method == "status"
-                    ? status_json(daemon_, reconcile_, changes_.trial(), changes_.last_undone())
-                    : history_json(reconcile_));
+    return done(method == "status" ? status_json(daemon_,
+                                                 reconcile_,
+                                                 {.trial = changes_.trial(),
+                                                  .last_undone = changes_.last_undone(),
+                                                  .drain = changes_.drain()})
+                                   : history_json(reconcile_));
   }
   if (method == "hello") {
     return done(hello(params));
@@ -179,7 +182,9 @@ Answer Commands::hello(const json& params) const {
 }
 
 void Commands::commit_request(const Caller& caller, json& params, const Done& done) {
-  if (const auto known = only(params, {"manifests", "comment", "confirm_s", "guards"}); !known) {
+  if (const auto known =
+          only(params, {"manifests", "comment", "confirm_s", "guards", "established", "drain_s"});
+      !known) {
     return done(tl::unexpected(known.error()));
   }
   auto intent = intent_of(caller, params);
@@ -191,6 +196,11 @@ void Commands::commit_request(const Caller& caller, json& params, const Done& do
     return done(tl::unexpected(std::move(terms).error()));
   }
   intent->terms = *std::move(terms);
+  const auto established = established_of(params);
+  if (!established) {
+    return done(tl::unexpected(established.error()));
+  }
+  intent->established = *established;
   auto manifests = manifests_of(params);
   if (!manifests) {
     return done(tl::unexpected(std::move(manifests).error()));
@@ -225,7 +235,7 @@ void Commands::plan_request(json& params, const Done& done) {
 }
 
 void Commands::rollback_request(const Caller& caller, const json& params, const Done& done) {
-  if (const auto known = only(params, {"revision", "comment"}); !known) {
+  if (const auto known = only(params, {"revision", "comment", "established", "drain_s"}); !known) {
     return done(tl::unexpected(known.error()));
   }
   auto intent = intent_of(caller, params);
@@ -236,6 +246,11 @@ void Commands::rollback_request(const Caller& caller, const json& params, const 
   if (!revision) {
     return done(tl::unexpected(revision.error()));
   }
+  const auto established = established_of(params);
+  if (!established) {
+    return done(tl::unexpected(established.error()));
+  }
+  intent->established = *established;
   changes_.rollback(*revision, *std::move(intent), done);
 }
 

@@ -15,8 +15,19 @@ using nlohmann::json;
 namespace {
 
 constexpr std::size_t kCommentBytesMax = 1024;
-constexpr std::uint64_t kConfirmSecondsMax = 604'800;  // A week.
+constexpr std::chrono::seconds kConfirmMax{604'800};  // A week.
 constexpr std::size_t kGuardsMax = 16;
+
+/// A number of seconds from 1. Errors: it is none.
+tl::expected<std::chrono::seconds, RpcError> seconds_of(const json& value,
+                                                        std::string_view name,
+                                                        std::chrono::seconds most) {
+  if (!value.is_number_unsigned() || value == 0U || value > most.count()) {
+    return wrong_params(
+        fmt::format("{} is not a number of seconds from 1 to {}", name, most.count()));
+  }
+  return std::chrono::seconds(value.get<std::uint64_t>());
+}
 
 }  // namespace
 
@@ -97,11 +108,11 @@ tl::expected<std::optional<Terms>, RpcError> terms_of(const json& params) {
     }
     return std::nullopt;
   }
-  if (!span->is_number_unsigned() || *span == 0U || *span > kConfirmSecondsMax) {
-    return wrong_params(
-        fmt::format("confirm_s is not a number of seconds from 1 to {}", kConfirmSecondsMax));
+  const auto confirm_within = seconds_of(*span, "confirm_s", kConfirmMax);
+  if (!confirm_within) {
+    return tl::unexpected(confirm_within.error());
   }
-  Terms terms{.confirm_within = std::chrono::seconds(span->get<std::uint64_t>())};
+  Terms terms{.confirm_within = *confirm_within};
   if (guards == params.end()) {
     return terms;
   }
@@ -119,6 +130,38 @@ tl::expected<std::optional<Terms>, RpcError> terms_of(const json& params) {
     terms.guards.push_back(*std::move(guard));
   }
   return terms;
+}
+
+tl::expected<std::optional<Established>, RpcError> established_of(const json& params) {
+  const auto word = text_param(params, "established", "");
+  if (!word) {
+    return tl::unexpected(word.error());
+  }
+  const auto span = params.find("drain_s");
+  const auto fate = fate_of(*word);
+  if (!fate && params.contains("established")) {
+    return wrong_params(
+        fmt::format("established: {} is none of revalidate, drain and keep", excerpt(*word)));
+  }
+  const bool drains = fate == Established::Fate::drain;
+  if (span != params.end() && !drains) {
+    return wrong_params("drain_s says how long a drain takes: add \"established\": \"drain\"");
+  }
+  if (!fate) {
+    return std::nullopt;
+  }
+  Established established{.fate = *fate};
+  if (drains) {
+    established.drain = Established::kDrainDefault;
+  }
+  if (span != params.end()) {
+    const auto drain = seconds_of(*span, "drain_s", Established::kDrainMax);
+    if (!drain) {
+      return tl::unexpected(drain.error());
+    }
+    established.drain = *drain;
+  }
+  return established;
 }
 
 }  // namespace portcullis::control

@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "control/change/established.h"
 #include "control/change/terms.h"
 #include "control/protocol.h"
 #include "control/reconcile.h"
@@ -43,6 +44,9 @@ tl::expected<Intent, RpcError> intent_of(const Caller& caller, const nlohmann::j
 
 /// The parameters `confirm_s` and `guards` of a commit: nothing where it is not on trial.
 tl::expected<std::optional<Terms>, RpcError> terms_of(const nlohmann::json& params);
+
+/// The parameters `established` and `drain_s`: nothing where the configuration is to decide.
+tl::expected<std::optional<Established>, RpcError> established_of(const nlohmann::json& params);
 
 /// True of text that may go to a log or a terminal as it is.
 bool is_printable(std::string_view text);

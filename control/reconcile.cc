@@ -77,6 +77,10 @@ void describe(const policy::Snapshot& snapshot,
   candidate.coverage = std::make_shared<const Coverage>(snapshot, lowered, node_addresses);
 }
 
+bool keeps_flows(const Intent& intent) {
+  return intent.established && intent.established->fate != Established::Fate::revalidate;
+}
+
 std::size_t rule_ids(const Candidate& candidate) {
   return classifier::kBuiltinRules + candidate.rule_slots + candidate.counts.static_rules;
 }
@@ -292,17 +296,19 @@ void Reconcile::rename(Candidate candidate) {
 }
 
 Result<std::uint64_t> Reconcile::publish(
-    Candidate candidate, const std::function<void(std::span<const dataplane::RuleHits>)>& count) {
+    Candidate candidate,
+    dataplane::Kept kept,
+    const std::function<void(std::span<const dataplane::RuleHits>)>& count) {
   PORTCULLIS_TRY(const Publication publication,
-                 publisher_.publish(candidate.table, rule_ids(candidate)));
+                 publisher_.publish(candidate.table, rule_ids(candidate), kept));
   count(publication.retired);
   running_ = std::make_shared<const Candidate>(std::move(candidate));
   return publication.epoch;
 }
 
-Result<std::uint64_t> Reconcile::publish(Candidate candidate) {
+Result<std::uint64_t> Reconcile::publish(Candidate candidate, dataplane::Kept kept) {
   RuleKeys keys = candidate.rule_keys;
-  return publish(std::move(candidate), [&](std::span<const dataplane::RuleHits> retired) {
+  return publish(std::move(candidate), kept, [&](std::span<const dataplane::RuleHits> retired) {
     ledger_.replace(std::move(keys), retired);
   });
 }
@@ -328,8 +334,9 @@ Result<Applied> Reconcile::apply(Candidate candidate, Intent intent) {
     rename(std::move(candidate));
     return Applied{.revision = history_.back(), .changed = false};
   }
+  const dataplane::Kept kept = keeps_flows(intent) ? dataplane::Kept::all : dataplane::Kept::none;
   Revision revision = planned(candidate, std::move(intent));
-  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate)));
+  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate), kept));
   live_.reset();
   revision.compiled = running_;
   return enter(std::move(revision), epoch);
@@ -339,11 +346,12 @@ Result<Applied> Reconcile::apply(Edited edited, Intent intent) {
   if (enforces(edited)) {
     return Applied{.revision = history_.back(), .changed = false};
   }
+  const dataplane::Kept kept = keeps_flows(intent) ? dataplane::Kept::all : dataplane::Kept::same;
   Revision revision = planned(edited, std::move(intent));
   const auto epoch =
       edited.anew
-          ? publish(std::move(edited.candidate))
-          : publish(std::move(edited.candidate), [&](auto retired) {
+          ? publish(std::move(edited.candidate), kept)
+          : publish(std::move(edited.candidate), kept, [&](auto retired) {
               ledger_.change(rule_changes(edited.plan->changed.policies, edited.plan->policies),
                              retired);
             });
@@ -360,6 +368,12 @@ Result<Applied> Reconcile::apply(Edited edited, Intent intent) {
   return enter(std::move(revision), *epoch);
 }
 
+Result<void> Reconcile::end_kept() {
+  PORTCULLIS_TRY(const std::vector<dataplane::RuleHits> counted, publisher_.end_kept());
+  ledger_.keep(counted);
+  return {};
+}
+
 void Reconcile::recall(std::deque<Revision> history, std::uint64_t next_number) {
   PORTCULLIS_CHECK(!running_);
   history_ = std::move(history);
@@ -373,7 +387,7 @@ Result<Applied> Reconcile::resume(Candidate candidate) {
   revision.number = history_.back().number;
   revision.time = history_.back().time;
   revision.batches = history_.back().batches;
-  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate)));
+  PORTCULLIS_TRY(const std::uint64_t epoch, publish(std::move(candidate), dataplane::Kept::none));
   revision.compiled = running_;
   history_.back() = std::move(revision);
   return Applied{.revision = history_.back(), .changed = true, .epoch = epoch};
@@ -423,6 +437,18 @@ void Reconcile::set_view(std::shared_ptr<const View> view) {
 const Coverage& Reconcile::coverage() const {
   PORTCULLIS_CHECK(running_ != nullptr);
   return *running_->coverage;
+}
+
+std::shared_ptr<const classifier::Table> Reconcile::table() const {
+  return running_ ? running_->table : nullptr;
+}
+
+std::shared_ptr<const policy::Snapshot> Reconcile::snapshot() const {
+  return running_ ? running_->world->snapshot() : nullptr;
+}
+
+RuleLedger::ByNamespace Reconcile::measured_by_namespace() const {
+  return ledger_.by_namespace(publisher_.rule_hits());
 }
 
 std::vector<RuleTotal> Reconcile::rule_totals() const {

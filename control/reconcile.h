@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Reconcile: manifests -> snapshot -> rules -> table -> publication, and single objects straight to
 // the table. The only road to a new table, and the history of those that were taken.
-// Thread: prepare(), ready_for_edits(), update(), make_view() and flows() the lane's; everything
-// else the control
+// Thread: prepare(), ready_for_edits(), update(), make_view(), snapshot() and flows() the lane's;
+//   everything else the control
 //   thread, and what changes anything while the lane rests.
 #pragma once
 
@@ -20,6 +20,7 @@
 #include "base/result.h"
 #include "classifier/compile.h"
 #include "classifier/table.h"
+#include "control/change/established.h"
 #include "control/change/terms.h"
 #include "control/live/live.h"
 #include "control/live/view.h"
@@ -51,7 +52,11 @@ class Publisher {
   /// Owner: keeps the table until the next successful publish().
   /// Errors: nothing changed.
   virtual Result<Publication> publish(std::shared_ptr<const classifier::Table> table,
-                                      std::size_t rule_ids) = 0;
+                                      std::size_t rule_ids,
+                                      dataplane::Kept kept) = 0;
+  /// No flow goes on any more that the running table has not judged. What its rules have counted
+  /// so far is returned, and counted anew. Errors: as publish().
+  virtual Result<std::vector<dataplane::RuleHits>> end_kept() = 0;
   [[nodiscard]] virtual std::vector<dataplane::RuleHits> rule_hits() const = 0;
   [[nodiscard]] virtual dataplane::DataplaneStatus status() const = 0;
   /// As Dataplane::flows. Thread: one caller at a time, beside the control thread.
@@ -74,6 +79,7 @@ struct Intent {
   std::optional<std::uint64_t> rollback_to;  // The revision whose snapshot this is.
   std::optional<Terms> terms;                // It is on trial, on these.
   bool ends_trial = false;                   // The daemon undoes a trial.
+  std::optional<Established> established;  // What becomes of flows; absent: they are judged again.
 };
 
 struct Counts {
@@ -195,7 +201,12 @@ class Reconcile {
   /// Errors: the publisher refuses; nothing changed then.
   Result<Applied> apply(Candidate candidate, Intent intent);
   /// Likewise. Batches of pods that follow one another are one entry of the history: the latest.
+  /// Flows that go on in spite of the change before them go on further.
   Result<Applied> apply(Edited edited, Intent intent);
+
+  /// What changes let go on in spite of their tables is over: it makes no revision. REQUIRES:
+  /// something was applied. Errors: the publisher refuses; nothing changed then.
+  Result<void> end_kept();
 
   /// Goes on from the history of an earlier process. REQUIRES: nothing was applied.
   void recall(std::deque<Revision> history, std::uint64_t next_number);
@@ -215,8 +226,15 @@ class Reconcile {
   [[nodiscard]] std::shared_ptr<const View> make_view() const;
   void set_view(std::shared_ptr<const View> view);
   [[nodiscard]] const Coverage& coverage() const;
+  /// Null: nothing was applied.
+  [[nodiscard]] std::shared_ptr<const classifier::Table> table() const;
+  /// Likewise, of all that runs; costs a copy of it after single objects changed. Thread: the
+  /// lane's.
+  [[nodiscard]] std::shared_ptr<const policy::Snapshot> snapshot() const;
   /// Packets by rule since start, also under earlier tables that had the same rule.
   [[nodiscard]] std::vector<RuleTotal> rule_totals() const;
+  /// What guards measure, by namespace, likewise.
+  [[nodiscard]] RuleLedger::ByNamespace measured_by_namespace() const;
   [[nodiscard]] dataplane::DataplaneStatus dataplane() const { return publisher_.status(); }
   /// Of the running table. Nothing: it has no such rule.
   [[nodiscard]] std::optional<RuleName> rule_name(classifier::RuleId rule) const;
@@ -240,8 +258,10 @@ class Reconcile {
       Candidate& candidate) const;
   /// Returns the epoch. Errors: the publisher's. `count` gets what the replaced table has counted.
   Result<std::uint64_t> publish(
-      Candidate candidate, const std::function<void(std::span<const dataplane::RuleHits>)>& count);
-  Result<std::uint64_t> publish(Candidate candidate);
+      Candidate candidate,
+      dataplane::Kept kept,
+      const std::function<void(std::span<const dataplane::RuleHits>)>& count);
+  Result<std::uint64_t> publish(Candidate candidate, dataplane::Kept kept);
   void rename(Candidate candidate);
   Applied enter(Revision revision, std::uint64_t epoch);
 

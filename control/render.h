@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The daemon's answers for a person: tables and sentences, every line ended.
+// The daemon's other answers for a person, beside those of control/words: tables and sentences,
+// every line ended.
 // A field that an answer lacks (an older or newer daemon) is left blank, never an error.
 // Thread: pure functions.
 #pragma once
@@ -12,9 +13,6 @@
 
 namespace portcullis::control {
 
-std::string render_commit(const nlohmann::json& result);
-std::string render_confirm(const nlohmann::json& result);
-std::string render_plan(const nlohmann::json& result);
 std::string render_status(const nlohmann::json& result);
 /// Of a status: its ports.
 std::string render_ports(const nlohmann::json& status);
@@ -23,10 +21,6 @@ std::string render_port_removed(const nlohmann::json& result);
 std::string render_history(const nlohmann::json& result);
 std::string render_show(const nlohmann::json& result);
 std::string render_diff(const nlohmann::json& result);
-std::string render_flows(const nlohmann::json& result);
-std::string render_flow_top(const nlohmann::json& result);
-std::string render_flow_stats(const nlohmann::json& result);
-std::string render_flush(const nlohmann::json& result);
 /// The message, and a line for every diagnostic, as the compiler of a language would print it.
 std::string render_error(const RpcError& error);
 

@@ -44,6 +44,17 @@ std::string content_of(const NetworkPolicy& whole, const RuleOrigin& origin) {
   return policy::digest(only);
 }
 
+/// Of a rule that is none of the built-in ones; null: there is none.
+const RuleKey* find(const RuleKeys& keys, classifier::RuleId rule) {
+  const std::size_t index = classifier::rule_index(rule);
+  const std::size_t rules = keys.rules.size();
+  if (index >= rules + keys.static_rules.size()) {
+    return nullptr;
+  }
+  const RuleKey& key = index < rules ? keys.rules[index] : keys.static_rules[index - rules];
+  return key.key.empty() ? nullptr : &key;
+}
+
 /// Of rules of one policy, in order. Equal ones among them are told apart by their order.
 std::vector<RuleKey> keys_of(const NetworkPolicy& policy, std::span<const RuleOrigin> origins) {
   std::map<std::string, std::size_t> twins;
@@ -121,28 +132,62 @@ std::vector<RuleChange> rule_changes(std::span<const policy::Replaced<NetworkPol
   return changes;
 }
 
-const RuleKey* RuleLedger::find(classifier::RuleId rule) const {
-  const std::size_t index = classifier::rule_index(rule);
-  const std::size_t rules = keys_.rules.size();
-  if (index >= rules + keys_.static_rules.size()) {
-    return nullptr;
+
+std::optional<RuleName> name_of(const RuleKeys& keys, classifier::RuleId rule) {
+  if (classifier::is_builtin(rule)) {
+    return RuleName{.builtin = builtin_name(rule)};
   }
-  const RuleKey& key = index < rules ? keys_.rules[index] : keys_.static_rules[index - rules];
-  return key.key.empty() ? nullptr : &key;
+  const RuleKey* const key = find(keys, rule);
+  return key == nullptr ? std::nullopt : std::optional(RuleName{.origin = key->origin});
 }
 
 void RuleLedger::add(Packets& packets, std::span<const dataplane::RuleHits> hits) const {
   for (const dataplane::RuleHits& hit : hits) {
+    if (hit.packets == 0) {
+      continue;
+    }
     if (classifier::is_builtin(hit.rule)) {
       packets[builtin_name(hit.rule)] += hit.packets;
-    } else if (const RuleKey* const key = find(hit.rule)) {
+    } else if (const RuleKey* const key = find(keys_, hit.rule)) {
       packets[key->key] += hit.packets;
     }
   }
 }
 
-void RuleLedger::replace(RuleKeys keys, std::span<const dataplane::RuleHits> retired) {
+void RuleLedger::add(ByNamespace& measured, std::span<const dataplane::RuleHits> hits) const {
+  for (const dataplane::RuleHits& hit : hits) {
+    const RuleKey* const key =
+        classifier::is_builtin(hit.rule) ? nullptr : find(keys_, hit.rule);
+    if (key == nullptr || key->origin.is_static) {
+      continue;
+    }
+    const RuleOrigin& origin = key->origin;
+    const std::string_view name =
+        std::string_view(origin.policy).substr(0, origin.policy.find('/'));
+    auto found = measured.find(name);
+    if (found == measured.end()) {
+      found = measured.emplace(std::string(name), ByMeasure<std::uint64_t>{}).first;
+    }
+    // A policy denies only by isolating.
+    const bool denies = origin.rule == RuleOrigin::kIsolation;
+    found->second[static_cast<std::size_t>(Measure::denied)] += denies ? hit.packets : 0;
+    found->second[static_cast<std::size_t>(Measure::resets)] += hit.resets;
+  }
+}
+
+void RuleLedger::keep(std::span<const dataplane::RuleHits> retired) {
   add(past_, retired);
+  add(past_measured_, retired);
+}
+
+RuleLedger::ByNamespace RuleLedger::by_namespace(std::span<const dataplane::RuleHits> hits) const {
+  ByNamespace measured = past_measured_;
+  add(measured, hits);
+  return measured;
+}
+
+void RuleLedger::replace(RuleKeys keys, std::span<const dataplane::RuleHits> retired) {
+  keep(retired);
   keys_ = std::move(keys);
   std::unordered_set<std::string_view> living(kBuiltinNames.begin(), kBuiltinNames.end());
   for (const auto* const list : {&keys_.rules, &keys_.static_rules}) {
@@ -155,7 +200,7 @@ void RuleLedger::replace(RuleKeys keys, std::span<const dataplane::RuleHits> ret
 
 void RuleLedger::change(std::span<const RuleChange> changes,
                         std::span<const dataplane::RuleHits> retired) {
-  add(past_, retired);
+  keep(retired);
   std::unordered_set<std::string> gone;
   for (const RuleChange& change : changes) {
     keys_.rules.resize(std::max<std::size_t>(keys_.rules.size(), change.slot + std::size_t{1}));
@@ -169,14 +214,6 @@ void RuleLedger::change(std::span<const RuleChange> changes,
   for (const std::string& key : gone) {
     past_.erase(key);
   }
-}
-
-std::optional<RuleName> RuleLedger::name_of(classifier::RuleId rule) const {
-  if (classifier::is_builtin(rule)) {
-    return RuleName{.builtin = builtin_name(rule)};
-  }
-  const RuleKey* const key = find(rule);
-  return key == nullptr ? std::nullopt : std::optional(RuleName{.origin = key->origin});
 }
 
 std::vector<RuleTotal> RuleLedger::totals(std::span<const dataplane::RuleHits> hits) const {

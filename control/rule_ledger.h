@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "classifier/verdict.h"
+#include "control/change/measures.h"
 #include "dataplane/dataplane.h"
 #include "policy/lower.h"
 #include "policy/lowering/rulebook.h"
@@ -52,6 +53,9 @@ struct RuleName {
   std::optional<policy::RuleOrigin> origin;  // Of a policy's rule.
 };
 
+/// What a rule of a table with these keys is called. Nothing: there is no such rule.
+std::optional<RuleName> name_of(const RuleKeys& keys, classifier::RuleId rule);
+
 struct RuleTotal {
   RuleName name;
   std::uint64_t packets = 0;
@@ -59,6 +63,8 @@ struct RuleTotal {
 
 class RuleLedger {
  public:
+  using ByNamespace = decltype(Tally::by_namespace);
+
   /// Another table runs; `retired` is what the one before it had counted. Rules that are gone
   /// are forgotten.
   void replace(RuleKeys keys, std::span<const dataplane::RuleHits> retired);
@@ -70,18 +76,24 @@ class RuleLedger {
   /// Totals with the hits of the running table, most packets first; rules without any are left
   /// out.
   [[nodiscard]] std::vector<RuleTotal> totals(std::span<const dataplane::RuleHits> hits) const;
+  /// What policies denied, and of what they allowed was reset, likewise by their namespaces, which
+  /// are those of the pods that they select. Cost: of the rules that have hits.
+  [[nodiscard]] ByNamespace by_namespace(std::span<const dataplane::RuleHits> hits) const;
   /// Of the running table. Nothing: it has no such rule.
-  [[nodiscard]] std::optional<RuleName> name_of(classifier::RuleId rule) const;
+  [[nodiscard]] std::optional<RuleName> name_of(classifier::RuleId rule) const {
+    return control::name_of(keys_, rule);
+  }
 
  private:
   using Packets = std::unordered_map<std::string, std::uint64_t>;
   void add(Packets& packets, std::span<const dataplane::RuleHits> hits) const;
+  void add(ByNamespace& measured, std::span<const dataplane::RuleHits> hits) const;
 
-  /// Null: the running table has no such rule.
-  [[nodiscard]] const RuleKey* find(classifier::RuleId rule) const;
+  void keep(std::span<const dataplane::RuleHits> retired);
 
-  RuleKeys keys_;  // Of the running table.
-  Packets past_;   // Under earlier tables, by key.
+  RuleKeys keys_;              // Of the running table.
+  Packets past_;               // Under earlier tables, by key.
+  ByNamespace past_measured_;  // Likewise.
 };
 
 }  // namespace portcullis::control

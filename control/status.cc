@@ -257,26 +257,53 @@ json history_json(const Reconcile& reconcile) {
   return {{"revisions", std::move(revisions)}};
 }
 
+namespace {
+
+json figure_json(const Guard& guard, const std::optional<Rates>& now, const Rates& before) {
+  const GuardFigure figure = figure_of(guard, now.value_or(Rates{}), before);
+  const bool is_nowhere = figure.name_space.empty();
+  return {{"guard", guard.text},
+          {"namespace", is_nowhere ? json() : json(figure.name_space)},
+          {"per_second", now ? json(figure.now) : json()},
+          {"before", figure.before},
+          {"limit", figure.limit}};
+}
+
+json drain_json(const std::optional<Drain>& drain) {
+  if (!drain) {
+    return {};
+  }
+  const std::chrono::seconds left = drain->left(Drain::Clock::now());
+  return {{"revision", drain->revision},
+          {"deadline", time_text(std::chrono::system_clock::now() + left)},
+          {"left_s", left.count()},
+          {"flows", drain->flows ? json(*drain->flows) : json()}};
+}
+
+}  // namespace
+
 json trial_json(const Trial& trial) {
   if (!trial.pending()) {
     return {};
   }
   const std::chrono::seconds left = trial.left(Trial::Clock::now());
-  const auto rate = trial.denied_rate();
+  const std::optional<Rates> now = trial.rates();
+  const Rates& before = trial.rates_before();
+  constexpr auto kDenied = static_cast<std::size_t>(Measure::denied);
   return {{"revision", trial.tried().number},
           {"base", trial.base().number},
           {"who", trial.tried().intent.who},
           {"deadline", time_text(std::chrono::system_clock::now() + left)},
           {"left_s", left.count()},
           {"guards", list_of(trial.terms().guards, [](const Guard& guard) { return guard.text; })},
-          {"denied_per_second", rate ? json(*rate) : json()},
-          {"denied_per_second_before", trial.denied_before()}};
+          {"figures",
+           list_of(trial.terms().guards,
+                   [&](const Guard& guard) { return figure_json(guard, now, before); })},
+          {"denied_per_second", now ? json(now->all.at(kDenied)) : json()},
+          {"denied_per_second_before", before.all.at(kDenied)}};
 }
 
-json status_json(const Daemon& daemon,
-                 const Reconcile& reconcile,
-                 const Trial& trial,
-                 const std::optional<Undone>& last_undone) {
+json status_json(const Daemon& daemon, const Reconcile& reconcile, const Pending& pending) {
   const dataplane::DataplaneStatus plane = reconcile.dataplane();
   const std::chrono::duration<double> uptime = std::chrono::steady_clock::now() - daemon.started;
   std::vector<RuleTotal> rules = reconcile.rule_totals();
@@ -299,15 +326,16 @@ json status_json(const Daemon& daemon,
                {"unselected", runs ? reconcile.coverage().unselected() : json()},
                {"unmanaged", runs ? reconcile.coverage().unmanaged(plane.ports) : json()},
                {"rules", list_of(rules, total_json)},
-               {"trial", trial_json(trial)},
+               {"trial", trial_json(pending.trial)},
+               {"drain", drain_json(pending.drain)},
                {"last_undone", nullptr},
                {"last_refused", nullptr}};
-  if (last_undone) {
-    body["last_undone"] = {{"time", time_text(last_undone->time)},
-                           {"age_s", age_s(last_undone->time)},
-                           {"revision", last_undone->revision},
-                           {"base", last_undone->base},
-                           {"reason", last_undone->reason}};
+  if (const auto& undone = pending.last_undone) {
+    body["last_undone"] = {{"time", time_text(undone->time)},
+                           {"age_s", age_s(undone->time)},
+                           {"revision", undone->revision},
+                           {"base", undone->base},
+                           {"reason", undone->reason}};
   }
   if (const auto& refused = reconcile.last_refused()) {
     body["last_refused"] = {{"time", time_text(refused->time)},

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/config.h"
+#include "control/change/drain.h"
 #include "control/change/trial.h"
 #include "control/reconcile.h"
 #include "policy/snapshot.h"
@@ -38,10 +39,15 @@ nlohmann::json trial_json(const Trial& trial);
 
 /// The result of `history`: revisions, newest first.
 nlohmann::json history_json(const Reconcile& reconcile);
+/// Changes that are not over yet, and the last that came to nothing.
+struct Pending {
+  const Trial& trial;
+  const std::optional<Undone>& last_undone;
+  const std::optional<Drain>& drain;
+};
 /// The result of `status`.
 nlohmann::json status_json(const Daemon& daemon,
                            const Reconcile& reconcile,
-                           const Trial& trial,
-                           const std::optional<Undone>& last_undone);
+                           const Pending& pending);
 
 }  // namespace portcullis::control

@@ -146,8 +146,12 @@ void Conntrack::remove(std::uint32_t index) noexcept {
   PORTCULLIS_CHECK(false && "an entry is in one of its buckets");
 }
 
-void Conntrack::move_on(FlowEntry& entry, Packet::Event event, bool is_reply) noexcept {
+/// As touch().
+bool Conntrack::move_on(FlowEntry& entry, Packet::Event event, bool is_reply) noexcept {
+  const bool is_reset = event == Packet::Event::abort && is_connected(entry.tuple.protocol) &&
+                        entry.state != FlowState::closing;
   store_progress(entry, advance(load_progress(entry), entry.tuple.protocol, event, is_reply));
+  return is_reset;
 }
 
 void Conntrack::end_early(std::uint32_t index, std::uint64_t now_ns) noexcept {

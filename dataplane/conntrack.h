@@ -94,8 +94,9 @@ class Conntrack {
   std::uint32_t insert(const NewFlow& flow, std::uint64_t hash, std::uint64_t now_ns) noexcept;
   void remove(std::uint32_t index) noexcept;
 
-  /// Notes one more packet of a flow: its state moves on, its deadline too.
-  void touch(Found found, Packet::Event event, std::uint64_t now_ns) noexcept;
+  /// Notes one more packet of a flow: its state moves on, its deadline too. True: it is over by
+  /// that, since one of its ends reset it.
+  bool touch(Found found, Packet::Event event, std::uint64_t now_ns) noexcept;
 
   /// Ends timed-out flows, at most kExpireMax entries looked at a call; looks at every entry about
   /// once a second if called often enough.
@@ -141,7 +142,7 @@ class Conntrack {
   bool evict_from_buckets(std::uint64_t hash, std::uint64_t now_ns) noexcept;
   bool evict_anywhere(std::uint64_t now_ns) noexcept;
   void prefetch_evictable(std::size_t index) const noexcept;
-  static void move_on(FlowEntry& entry, Packet::Event event, bool is_reply) noexcept;
+  static bool move_on(FlowEntry& entry, Packet::Event event, bool is_reply) noexcept;
   void end_early(std::uint32_t index, std::uint64_t now_ns) noexcept;
 
   // Immutable after construction.
@@ -264,14 +265,16 @@ inline Conntrack::Found Conntrack::find(const Sought& sought,
   return search(sought, now_ns);
 }
 
-inline void Conntrack::touch(Found found, Packet::Event event, std::uint64_t now_ns) noexcept {
+inline bool Conntrack::touch(Found found, Packet::Event event, std::uint64_t now_ns) noexcept {
   FlowEntry& entry = entries_[found.index];
   const std::uint8_t protocol = entry.tuple.protocol;
+  bool is_reset = false;
   // Nearly every packet is one more of an established flow, which it leaves as it is.
   if (entry.state != FlowState::established || event != Packet::Event::data) [[unlikely]] {
-    move_on(entry, event, found.is_reply);
+    is_reset = move_on(entry, event, found.is_reply);
   }
   entry.deadline_ns = now_ns + timeouts_.of(protocol, entry.state);
+  return is_reset;
 }
 
 }  // namespace portcullis::dataplane

@@ -7,7 +7,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
 
+#include "classifier/verdict.h"
 #include "dataplane/drop_reason.h"
 #include "dataplane/stage_cycles.h"
 
@@ -40,12 +43,36 @@ struct alignas(64) Counters {
   Counter judged;         // Packets whose verdict was looked up for them.
   Counter revalidated;    // Flows judged again because a generation was published.
   Counter flows_revoked;  // Of these, those that it denied.
+  Counter resets;         // Connections that one of their ends reset.
   Counter flows;          // Flow table entries now.
   Counter flows_created;  // Since start; so are the next two.
   Counter flows_expired;
   Counter flows_evicted;
   std::array<Counter, kDropReasons> drops;
   [[no_unique_address]] std::array<Counter, kStages> stage_cycles;  // By Stage, since start.
+};
+
+/// Where it counts by rule of one generation: arrays of its rule_ids. A shorter one does without
+/// the rules behind its end. Others read them with std::atomic_ref, relaxed.
+struct RuleCounts {
+  std::span<std::uint64_t> hits;    // Packets that the rule judged,
+  std::span<std::uint64_t> resets;  // and connections that it allowed and one of their ends reset.
+
+  static void add(std::span<std::uint64_t> counts, classifier::RuleId rule) noexcept {
+    if (rule < counts.size()) {
+      const std::atomic_ref<std::uint64_t> count(counts[rule]);
+      count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
+  }
+};
+
+/// The memory for it.
+struct RuleCounters {
+  explicit RuleCounters(std::size_t rule_ids) : hits(rule_ids), resets(rule_ids) {}
+  [[nodiscard]] RuleCounts counts() { return {.hits = hits, .resets = resets}; }
+
+  std::vector<std::uint64_t> hits;
+  std::vector<std::uint64_t> resets;
 };
 
 }  // namespace portcullis::dataplane

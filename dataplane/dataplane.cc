@@ -13,16 +13,19 @@ struct Dataplane::State {
   // In this order: the engine ends before the environment it runs in.
   std::unique_ptr<Eal> eal;
   std::unique_ptr<Engine> engine;
-  std::uint64_t epoch = 0;
+  Generation running;
   std::vector<RuleHits> retired;
 
   std::unique_ptr<const Generation> next(std::shared_ptr<const classifier::Table> table,
-                                         std::size_t rule_ids) {
-    auto generation = std::make_unique<Generation>();
-    generation->epoch = ++epoch;
-    generation->table = std::move(table);
-    generation->rule_ids = rule_ids;
-    return generation;
+                                         std::size_t rule_ids,
+                                         Kept kept) {
+    ++running.epoch;
+    running.table = std::move(table);
+    running.rule_ids = rule_ids;
+    if (kept != Kept::same) {
+      running.kept_before = kept == Kept::all ? running.epoch : 0;
+    }
+    return std::make_unique<const Generation>(running);
   }
 };
 
@@ -33,7 +36,8 @@ Result<std::unique_ptr<Dataplane>> Dataplane::start(const config::Config& config
   PORTCULLIS_TRY(state->eal, Eal::start(config.eal));
   PORTCULLIS_TRY(
       state->engine,
-      Engine::start(config, state->eal->worker_cpus(), state->next(std::move(table), rule_ids)));
+      Engine::start(
+          config, state->eal->worker_cpus(), state->next(std::move(table), rule_ids, Kept::none)));
   return std::unique_ptr<Dataplane>(new Dataplane(std::move(state)));
 }
 
@@ -50,9 +54,15 @@ Result<void> Dataplane::remove_port(const std::string& name) {
 }
 
 std::uint64_t Dataplane::publish(std::shared_ptr<const classifier::Table> table,
-                                 std::size_t rule_ids) {
-  state_->retired = state_->engine->publish(state_->next(std::move(table), rule_ids));
-  return state_->epoch;
+                                 std::size_t rule_ids,
+                                 Kept kept) {
+  state_->retired = state_->engine->publish(state_->next(std::move(table), rule_ids, kept));
+  return state_->running.epoch;
+}
+
+void Dataplane::end_kept() {
+  state_->running.kept_before = 0;
+  state_->retired = state_->engine->publish(std::make_unique<const Generation>(state_->running));
 }
 
 void Dataplane::check_links() {

@@ -37,6 +37,14 @@ struct PortStatus {
   std::uint64_t tx_packets = 0, tx_bytes = 0;
 };
 
+/// Which flows go on as they were judged when a table is published, whatever it says of them. All
+/// others are judged again by their next packets.
+enum class Kept : std::uint8_t {
+  none,
+  same,  // Those that went on so already.
+  all,   // All that are known.
+};
+
 struct WorkerStatus {
   std::uint32_t cpu = 0;
   std::uint64_t packets = 0, forwarded = 0, dropped = 0;
@@ -47,6 +55,7 @@ struct WorkerStatus {
   std::uint64_t flows_evicted = 0;  // To make room for others.
   std::uint64_t revalidated = 0;    // Flows judged again after a publication.
   std::uint64_t flows_revoked = 0;  // Of these, those that ended by it.
+  std::uint64_t resets = 0;         // Connections that one of their ends reset.
   /// Since start: packets it received and handed to the worker that has their flow, which counts
   /// them; and packets it judged and handed to the worker that has the way out.
   std::uint64_t handed_to_judge = 0, handed_to_send = 0;
@@ -56,14 +65,16 @@ struct WorkerStatus {
   std::vector<std::uint64_t> drops;      // By DropReason.
 };
 
-/// Packets judged by one rule id of the running table, since the table was published.
+/// Of one rule id of the running table, since the table was published.
 struct RuleHits {
   std::uint32_t rule = 0;
-  std::uint64_t packets = 0;
+  std::uint64_t packets = 0;  // That it judged.
+  std::uint64_t resets = 0;   // Connections that it allowed and one of their ends reset.
 };
 
 struct DataplaneStatus {
   std::uint64_t epoch = 0;
+  std::uint64_t kept_before = 0;  // Flows of earlier epochs go on as they were judged; 0: none.
   std::vector<PortStatus> ports;
   std::vector<WorkerStatus> workers;
 };
@@ -88,15 +99,19 @@ class Dataplane {
   Result<void> remove_port(const std::string& name);
 
   /// Swaps the table. On return every worker runs it and lets the old one go. Returns the epoch.
-  std::uint64_t publish(std::shared_ptr<const classifier::Table> table, std::size_t rule_ids);
+  std::uint64_t publish(std::shared_ptr<const classifier::Table> table,
+                        std::size_t rule_ids,
+                        Kept kept);
+  /// The same table, in the same epoch, but no flow goes on any more that it has not judged.
+  void end_kept();
 
   /// Carries the links of a wire's ports over to their partners. To be called some times a second.
   void check_links();
 
   [[nodiscard]] DataplaneStatus status() const;
-  /// Of the running table, summed over workers; rule ids without hits are left out.
+  /// Of the running table, summed over workers; rule ids that counted nothing are left out.
   [[nodiscard]] std::vector<RuleHits> rule_hits() const;
-  /// What the table before the running one had counted when its last packet was through.
+  /// What was counted ahead of the last publish() or end_kept(), since the one before it.
   [[nodiscard]] const std::vector<RuleHits>& retired_hits() const;
   /// Asks every worker about its flows and waits, some milliseconds as a rule: an answer a worker.
   /// Errors: a worker has not answered within seconds; a flush may have ended flows all the same.

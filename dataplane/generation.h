@@ -11,8 +11,10 @@
 namespace portcullis::dataplane {
 
 struct Generation {
-  /// Grows by one with each publication; a flow judged under another epoch is judged again.
+  /// Grows by one with each table; a flow judged under another epoch is judged again,
   std::uint64_t epoch = 0;
+  /// unless that is an earlier one than this: it goes on as it was judged then. 0: none does.
+  std::uint64_t kept_before = 0;
   std::shared_ptr<const classifier::Table> table;  // Shared with questions about flows under it.
   /// Rule ids of the table: built-in ones and rules. Sizes the workers' per-rule counters.
   std::size_t rule_ids = 0;

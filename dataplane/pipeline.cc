@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <new>
 
 #include "base/check.h"
@@ -13,6 +12,7 @@
 #include "dataplane/conntrack.h"
 #include "dataplane/counters.h"
 #include "dataplane/flows/query.h"
+#include "dataplane/flows/questions.h"
 #include "dataplane/fragments.h"
 #include "dataplane/keyed_hash.h"
 #include "dataplane/packet/fragment.h"
@@ -76,31 +76,6 @@ struct Subject {
   std::uint8_t tcp_flags = 0;
 };
 
-/// The keys of a burst's questions and the answers to them, one family each.
-template <typename Key>
-struct Questions {
-  std::array<Key, limits::kBurstMax> keys;
-  std::array<Verdict, limits::kBurstMax> answers;
-  std::size_t count = 0;
-
-  std::uint8_t ask(const Key& key) {
-    keys[count] = key;
-    return static_cast<std::uint8_t>(count++);
-  }
-  void look_up(const classifier::Table& table) {
-    if (count > 0) {
-      classifier::lookup(table, std::span(keys).first(count), std::span(answers).first(count));
-    }
-  }
-};
-
-void count_hit(std::span<std::uint64_t> rule_hits, classifier::RuleId rule) {
-  if (rule < rule_hits.size()) {
-    const std::atomic_ref<std::uint64_t> hits(rule_hits[rule]);
-    hits.store(hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  }
-}
-
 Outcome dropped(const Packet& packet, DropReason reason) {
   return {.action = Outcome::Action::drop, .reason = reason, .l3_offset = packet.l3_offset};
 }
@@ -123,7 +98,6 @@ struct Pipeline::State {
         tunnels(options.tunnels),
         non_ip(options.non_ip),
         loose(options.conntrack.tcp_loose.value_or(false)),
-        revalidates(options.conntrack.established == config::Conntrack::Established::revalidate),
         follows_tcp(options.conntrack.tcp_window != config::TcpWindow::off) {
     if (follows_tcp) {
       tcp.resize(options.conntrack.flows_max);
@@ -134,6 +108,7 @@ struct Pipeline::State {
   struct Burst {
     const Generation& generation;
     std::uint64_t now_ns;
+    std::span<std::uint64_t> resets;      // By rule.
     std::uint64_t conntrack_version = 0;  // When the flows were found.
   };
 
@@ -150,13 +125,14 @@ struct Pipeline::State {
   void go_on(const Burst& burst, const Step& step, Outcome& outcome);
   [[nodiscard]] bool believes(const Step& step, Outcome& outcome);
 
-  [[nodiscard]] Question question_of(const Step& step, std::uint64_t epoch);
+  [[nodiscard]] Question question_of(const Step& step, const Generation& generation);
   void ask(Step& step);
   [[nodiscard]] Subject subject_of(const Step& step, Question question);
   [[nodiscard]] Verdict answer(const Burst& burst, const Step& step, Question question);
   void count(std::span<const Frame> frames,
              std::span<const Outcome> outcomes,
              std::span<std::uint64_t> rule_hits);
+  void count_reset(const Burst& burst, const FlowEntry& flow);
   void count_flows();
   void count_released();
 
@@ -172,7 +148,6 @@ struct Pipeline::State {
   Questions<Key4> questions4;
   Questions<Key6> questions6;
   const bool loose;
-  const bool revalidates;
   const bool follows_tcp;
 };
 
@@ -183,10 +158,10 @@ void Pipeline::process(const Generation& generation,
                        std::uint64_t now_ns,
                        std::span<const Frame> frames,
                        std::span<Outcome> outcomes,
-                       std::span<std::uint64_t> rule_hits) noexcept {
+                       const RuleCounts& rule_counts) noexcept {
   PORTCULLIS_CHECK(frames.size() <= limits::kBurstMax && outcomes.size() >= frames.size());
   State& state = *state_;
-  State::Burst burst{.generation = generation, .now_ns = now_ns};
+  State::Burst burst{.generation = generation, .now_ns = now_ns, .resets = rule_counts.resets};
   state.fragments.begin();
   StageTimer timer(state.counters.stage_cycles);
   state.parse_all(frames);
@@ -209,7 +184,7 @@ void Pipeline::process(const Generation& generation,
     }
   }
   timer.end(Stage::settle);
-  state.count(frames, outcomes.first(frames.size()), rule_hits);
+  state.count(frames, outcomes.first(frames.size()), rule_counts.hits);
   timer.end(Stage::count);
 }
 
@@ -303,13 +278,13 @@ void Pipeline::State::find_all(Burst& burst, std::size_t count) {
     if (has_flow(step)) {
       step.found = conntrack.find(sought_of(step), burst.now_ns, step.found.index);
     }
-    step.question = question_of(step, burst.generation.epoch);
+    step.question = question_of(step, burst.generation);
     ask(step);
   }
   burst.conntrack_version = conntrack.version();
 }
 
-Question Pipeline::State::question_of(const Step& step, std::uint64_t epoch) {
+Question Pipeline::State::question_of(const Step& step, const Generation& generation) {
   const Packet& packet = step.packet;
   if (packet.kind == Kind::stateless) {
     return Question::packet;
@@ -326,7 +301,8 @@ Question Pipeline::State::question_of(const Step& step, std::uint64_t epoch) {
   if (begins_anew) {
     return Question::packet;
   }
-  return revalidates && flow.epoch != epoch ? Question::flow : Question::none;
+  const bool is_current = flow.epoch == generation.epoch || flow.epoch < generation.kept_before;
+  return is_current ? Question::none : Question::flow;
 }
 
 void Pipeline::State::ask(Step& step) {
@@ -393,7 +369,7 @@ void Pipeline::State::settle(const Burst& burst, Step& step, Outcome& outcome) {
   if (packet.kind != Kind::stateless && conntrack.version() != burst.conntrack_version) {
     step.found = conntrack.find(sought_of(step), burst.now_ns, step.found.index);
   }
-  const Question question = question_of(step, burst.generation.epoch);
+  const Question question = question_of(step, burst.generation);
   if (question == Question::packet || !step.found) {
     settle_unknown(burst, step, question, outcome);
   } else {
@@ -515,7 +491,9 @@ void Pipeline::State::settle_known(const Burst& burst,
   if (follows_tcp && is_tcp_segment(step.packet) && !believes(step, outcome)) [[unlikely]] {
     return;
   }
-  conntrack.touch(step.found, step.packet.event, burst.now_ns);
+  if (conntrack.touch(step.found, step.packet.event, burst.now_ns)) [[unlikely]] {
+    count_reset(burst, conntrack.entry(step.found.index));
+  }
 }
 
 /// Whether a TCP segment may be its sender's, and move its flow on. If not, it may be dropped for
@@ -560,8 +538,8 @@ void Pipeline::State::count(std::span<const Frame> frames,
     replies += outcome.is_reply ? 1 : 0;
     if (outcome.judged) {
       ++judged;
-      count_hit(rule_hits, outcome.verdict.egress.rule());
-      count_hit(rule_hits, outcome.verdict.ingress.rule());
+      RuleCounts::add(rule_hits, outcome.verdict.egress.rule());
+      RuleCounts::add(rule_hits, outcome.verdict.ingress.rule());
     }
   }
   counters.packets.add(frames.size());
@@ -574,6 +552,15 @@ void Pipeline::State::count(std::span<const Frame> frames,
   counters.judged.add(judged);
   count_flows();
   count_released();
+}
+
+/// A rule of an earlier table has no counter any more.
+void Pipeline::State::count_reset(const Burst& burst, const FlowEntry& flow) {
+  counters.resets.add();
+  if (flow.epoch == burst.generation.epoch) {
+    RuleCounts::add(burst.resets, flow.verdict.egress.rule());
+    RuleCounts::add(burst.resets, flow.verdict.ingress.rule());
+  }
 }
 
 /// A frame that was held is counted as forwarded or dropped when it goes.

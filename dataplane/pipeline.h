@@ -12,6 +12,7 @@
 #include "base/ip.h"
 #include "base/limits.h"
 #include "config/config.h"
+#include "dataplane/counters.h"
 #include "dataplane/generation.h"
 #include "dataplane/outcome.h"
 
@@ -26,9 +27,6 @@ struct Frame {
   /// a snap length); 0 where it holds all.
   std::uint32_t wire_length = 0;
 };
-
-/// What a worker counts; read by the control thread with relaxed loads while it runs.
-struct Counters;
 
 class FlowMailbox;
 
@@ -55,12 +53,12 @@ class Pipeline {
   /// Judges a burst in order; replies are known by the flows that earlier frames made.
   /// Shapes: frames[n], outcomes[n]; n <= limits::kBurstMax.
   /// Time:   now_ns is monotonic, of any origin.
-  /// Rule hits of the generation are counted into rule_hits[generation.rule_ids].
+  /// Rules of the generation are counted into rule_counts.
   void process(const Generation& generation,
                std::uint64_t now_ns,
                std::span<const Frame> frames,
                std::span<Outcome> outcomes,
-               std::span<std::uint64_t> rule_hits) noexcept;
+               const RuleCounts& rule_counts) noexcept;
 
   /// Ends timed-out flows and datagrams, a bounded number a call; the worker calls it once per
   /// poll.
@@ -83,6 +81,7 @@ class Pipeline {
   /// At the end: drops every frame that is still held.
   void release_all() noexcept;
 
+  /// The control thread reads them while the worker runs.
   [[nodiscard]] const Counters& counters() const noexcept;
 
  private:

@@ -245,7 +245,8 @@ class Replayer {
     now_ns_ = std::max(now_ns_, captured.front().time_ns);
     pipeline_.expire(now_ns_);
     let_go();
-    pipeline_.process(generation_, now_ns_, burst_.frames(), outcomes_, hits_);
+    pipeline_.process(
+        generation_, now_ns_, burst_.frames(), outcomes_, {.hits = hits_, .resets = {}});
     for (std::size_t i = 0; i < captured.size(); ++i) {
       settle(captured[i], outcomes_[i]);
     }

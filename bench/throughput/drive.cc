@@ -130,7 +130,11 @@ void Drive::fill(std::span<const Turn> turns) {
 void Drive::process(std::size_t at, std::size_t count) {
   const auto now_ns = static_cast<std::uint64_t>(static_cast<double>(cycles()) * ns_per_cycle_);
   const std::span outcomes = std::span(outcomes_).subspan(attack_ == nullptr ? 0 : at, count);
-  pipeline_.process(generation_, now_ns, std::span(frames_).subspan(at, count), outcomes, hits_);
+  pipeline_.process(generation_,
+                    now_ns,
+                    std::span(frames_).subspan(at, count),
+                    outcomes,
+                    {.hits = hits_, .resets = {}});
   pipeline_.expire(now_ns);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/time_text.h"
+#include "control/change/effect.h"
 #include "control/flows.h"
 #include "control/params.h"
 
@@ -21,40 +22,12 @@ using nlohmann::json;
 /// Flows that a plan names.
 constexpr std::size_t kFlowsShown = 100;
 
-using FlowAnswers = Result<std::vector<dataplane::FlowAnswer>>;
-
-dataplane::FlowRequest flows_denied_by(std::shared_ptr<const classifier::Table> table,
-                                       std::size_t records_max = 0) {
-  return {.action = records_max == 0 ? dataplane::FlowRequest::Action::count
-                                     : dataplane::FlowRequest::Action::list,
-          .filter = {.denied_by = std::move(table)},
-          .records_max = records_max};
-}
-
-/// Null where a worker has not answered.
-json count_json(const FlowAnswers& answers) {
-  return answers ? json(flows_matched(*answers)) : json();
-}
-
 std::uint64_t flows_revoked(const Reconcile& reconcile) {
   std::uint64_t flows = 0;
   for (const dataplane::WorkerStatus& worker : reconcile.dataplane().workers) {
     flows += worker.flows_revoked;
   }
   return flows;
-}
-
-/// Packets that policy denied, since start.
-std::uint64_t denied_packets(const dataplane::DataplaneStatus& plane) {
-  std::uint64_t denied = 0;
-  for (const dataplane::WorkerStatus& worker : plane.workers) {
-    for (const auto reason :
-         {dataplane::DropReason::policy_denied, dataplane::DropReason::policy_deny}) {
-      const auto index = static_cast<std::size_t>(reason);
-      denied += index < worker.drops.size() ? worker.drops[index] : 0;
-    }
-  }
-  return denied;
 }
 
 tl::unexpected<RpcError> rejected(const Rejection& rejection) {
@@ -70,6 +43,11 @@ tl::unexpected<RpcError> not_kept(const Error& error) {
                 fmt::format("not enforced, since the disk did not take it: {}", to_string(error)));
 }
 
+/// Of a change that is to be enforced: it has been said by now.
+Established::Fate fate_of(const Intent& intent) {
+  return intent.established ? intent.established->fate : Established::Fate::revalidate;
+}
+
 }  // namespace
 
 /// One on its way.
@@ -79,10 +57,11 @@ struct Changes::Change {
   std::shared_ptr<const std::vector<policy::Manifest>> manifests;  // Null: of a revision.
   Prepared prepared;
   std::shared_ptr<const classifier::Table> table;  // Of what is prepared.
-  FlowAnswers denied;                              // By this table, counted ahead of it.
+  DeniedFlows denied;                              // By this table, counted ahead of it.
+  FlowAnswers overdue;                             // Ended ahead of it, where it lets flows go on.
   KeptRevision record;  // Where there is an archive; and whether that has it.
   Result<void> kept;
-  FlowAnswers ended;          // As `denied`, when it ran.
+  FlowAnswers settled;        // Flows that it denies, when it ran.
   std::uint64_t revoked = 0;  // By packets, ahead of it.
   json result;
 };
@@ -94,7 +73,8 @@ Changes::Changes(
       daemon_(daemon),
       archive_(archive),
       audit_(std::move(audit)),
-      past_(lane, reconcile, archive) {}
+      past_(lane, reconcile, archive),
+      drainer_(lane, reconcile) {}
 
 void Changes::commit(std::vector<policy::Manifest> manifests, Intent intent, Done done) {
   auto change = std::make_shared<Change>();
@@ -119,6 +99,7 @@ void Changes::edit(std::vector<policy::Step> steps, Intent intent, Done done) {
   auto batch = std::make_shared<Batch>();
   batch->steps = std::move(steps);
   batch->intent = std::move(intent);
+  batch->intent.established = as_configured(daemon_.config.conntrack);
   batch->done = std::move(done);
   batch->received = std::chrono::steady_clock::now();
   edits_in_use_ = true;
@@ -192,13 +173,13 @@ void Changes::enforce(const std::shared_ptr<Batch>& batch) {
 void Changes::plan(std::vector<policy::Manifest> manifests, Done done) {
   struct Plan {
     Prepared prepared;
-    FlowAnswers denied;
+    DeniedFlows denied;
   };
   auto plan = std::make_shared<Plan>();
   const auto compile = [this, plan, manifests = std::move(manifests)] {
     plan->prepared = reconcile_.prepare(manifests);
     if (plan->prepared) {
-      plan->denied = reconcile_.flows(flows_denied_by(plan->prepared->table, kFlowsShown));
+      plan->denied = denied_flows(reconcile_, *plan->prepared, kFlowsShown);
     }
   };
   lane_.run(compile, [this, plan, done = std::move(done)] {
@@ -211,10 +192,10 @@ void Changes::plan(std::vector<policy::Manifest> manifests, Done done) {
         changes ? to_json(reconcile_.planned(candidate, {})) : to_json(reconcile_.history().back());
     result["changed"] = changes;
     result["warnings"] = to_json(std::span(candidate.warnings));
-    result["flows"] = {
-        {"denied", count_json(plan->denied)},
-        {"examples",
-         plan->denied ? flows_json(*plan->denied, kFlowsShown, reconcile_) : json::array()}};
+    result["flows"] = to_json(plan->denied);
+    result["flows"]["examples"] = plan->denied.answers
+                                      ? flows_json(*plan->denied.answers, kFlowsShown, reconcile_)
+                                      : json::array();
     done(std::move(result));
   });
 }
@@ -318,7 +299,8 @@ void Changes::confirm(std::optional<std::uint64_t> number, const std::string& wh
 }
 
 void Changes::tick(Trial::Clock::time_point now) {
-  trial_.observe(denied_packets(reconcile_.dataplane()), now);
+  drainer_.tick(now);
+  trial_.observe(tally_of(reconcile_), now);
   if (edits_in_use_ && lane_.idle() && !reconcile_.is_ready_for_edits()) {
     // An error is the next edit's to tell.
     lane_.run([this] { static_cast<void>(reconcile_.ready_for_edits()); }, [] {});
@@ -359,11 +341,14 @@ void Changes::start(const std::shared_ptr<Change>& change, std::function<Prepare
   if (const auto free = may_change(change->intent); !free) {
     return refuse_change(change->intent, free.error(), change->done);
   }
+  if (!change->intent.established) {
+    change->intent.established = as_configured(daemon_.config.conntrack);
+  }
   const auto prepare = [this, change, compile = std::move(compile)] {
     change->prepared = compile();
     if (change->prepared) {
       change->table = change->prepared->table;
-      change->denied = reconcile_.flows(flows_denied_by(change->table));
+      change->denied = denied_flows(reconcile_, *change->prepared);
     }
   };
   lane_.run(prepare, [this, change] { keep(change); });
@@ -384,17 +369,32 @@ void Changes::keep(const std::shared_ptr<Change>& change) {
   if (const auto free = may_change(change->intent); !free) {
     return refuse_change(change->intent, free.error(), change->done);
   }
-  if (archive_ == nullptr || reconcile_.enforces(*change->prepared)) {
+  const bool ends = fate_of(change->intent) == Established::Fate::revalidate || !reconcile_.table();
+  if ((archive_ == nullptr && ends) || reconcile_.enforces(*change->prepared)) {
     return enforce(change);
   }
   change->record = {.revision = reconcile_.planned(*change->prepared, change->intent),
                     .on_trial = change->intent.terms && !reconcile_.history().empty()};
-  // Nothing else gets at the history between these two.
-  lane_.run_next([this, change] { change->kept = write(*change); },
-                 [this, change] { enforce(change); });
+  std::optional<dataplane::FlowRequest> overdue;
+  if (!ends) {
+    overdue = end_overdue(reconcile_);
+  }
+  const auto make_ready = [this, change, overdue] {
+    if (overdue) {
+      change->overdue = reconcile_.flows(*overdue);
+    }
+    if (change->overdue || change->intent.ends_trial) {
+      change->kept = write(*change);
+    }
+  };
+  // Nothing else is published, or gets at the history, between these two.
+  lane_.run_next(make_ready, [this, change] { enforce(change); });
 }
 
 Result<void> Changes::write(Change& change) {
+  if (archive_ == nullptr) {
+    return {};
+  }
   Candidate& candidate = *change.prepared;
   if (change.manifests) {
     PORTCULLIS_TRY(candidate.content, archive_->store(*change.manifests));
@@ -406,7 +406,21 @@ Result<void> Changes::write(Change& change) {
 }
 
 void Changes::enforce(const std::shared_ptr<Change>& change) {
-  const Intent& intent = change->intent;
+  Intent& intent = change->intent;
+  if (!change->overdue) {
+    if (!intent.ends_trial) {
+      return refuse_change(
+          intent,
+          refuse(RpcCode::not_answered,
+                 fmt::format("nothing changed: flows cannot go on unless those that are denied "
+                             "already have ended, and {}; try again, or with established = "
+                             "revalidate",
+                             change->overdue.error().message))
+              .value(),
+          change->done);
+    }
+    intent.established = Established{};
+  }
   if (!change->kept) {
     if (!intent.ends_trial) {
       return refuse_change(intent, not_kept(change->kept.error()).value(), change->done);
@@ -433,6 +447,9 @@ void Changes::enforce(const std::shared_ptr<Change>& change) {
   } else if (intent.terms && before && (applied->changed || trial_.pending())) {
     trial_.begin(applied->revision, *before, *intent.terms, Trial::Clock::now());
   }
+  if (applied->changed) {
+    drainer_.take_over(applied->revision.number, *intent.established, Drain::Clock::now());
+  }
   json& result = change->result;
   result = to_json(applied->revision);
   result["trial"] = trial_json(trial_);
@@ -441,9 +458,13 @@ void Changes::enforce(const std::shared_ptr<Change>& change) {
     result["replaced"] = before->digest;
   }
   result["warnings"] = to_json(std::span(warnings));
-  result["flows"] = {{"denied", count_json(change->denied)}, {"ended", 0}};
+  json& flows = result["flows"] = to_json(change->denied);
+  flows["established"] = to_string(intent.established->fate);
+  flows["drain_s"] = intent.established->drain.count();
+  flows["ended"] = 0;
+  flows["kept"] = 0;
   if (applied->changed) {
-    return end_denied(change, applied->epoch);
+    return settle_flows(change, applied->epoch);
   }
   change->done(std::move(result));
 }
@@ -459,37 +480,39 @@ void Changes::take_back() {
   }
 }
 
-/// By their next packet they would end, too; but some have none for hours, and who asked wants to
-/// know how many they are.
-void Changes::end_denied(const std::shared_ptr<Change>& change, std::uint64_t epoch) {
-  const auto answer = [this, change] {
+/// By their next packet flows would end, too; but some have none for hours, and who asked wants to
+/// know how many they are. Where they go on, those that the table allows become its own, so that
+/// later edits reach all but those that it denies.
+void Changes::settle_flows(const std::shared_ptr<Change>& change, std::uint64_t epoch) {
+  const Established::Fate fate = fate_of(change->intent);
+  const auto answer = [this, change, fate] {
     json& result = change->result;
-    json& ended = result["flows"]["ended"];
-    ended = count_json(change->ended);
-    if (change->ended) {
-      ended = flows_matched(*change->ended) + flows_revoked(reconcile_) - change->revoked;
+    const bool ends = fate == Established::Fate::revalidate;
+    json& count = result["flows"][ends ? "ended" : "kept"];
+    count = count_json(change->settled);
+    if (change->settled && ends) {
+      count = flows_matched(*change->settled) + flows_revoked(reconcile_) - change->revoked;
     }
+    drainer_.counted(result["revision"].get<std::uint64_t>(), change->settled);
     const json& counts = result["counts"];
     log::info(
         "control: revision {} by {}: {} policies, {} pods, {} rules, table of {} bytes, {} "
-        "flows ended",
+        "flows {}",
         result["revision"].dump(),
         change->intent.who,
         counts["policies"].dump(),
         counts["pods"].dump(),
         counts["rules"].dump(),
         change->table->sizes().total,
-        ended.dump());
+        count.dump(),
+        ends ? "ended" : "go on");
     change->done(std::move(result));
   };
-  if (daemon_.config.conntrack.established == config::Conntrack::Established::keep) {
-    return answer();
-  }
-  // What a later table has judged meanwhile is that one's.
-  dataplane::FlowRequest request = flows_denied_by(change->table);
-  request.action = dataplane::FlowRequest::Action::flush;
-  request.filter.judged_before = epoch;
-  lane_.run([this, change, request] { change->ended = reconcile_.flows(request); }, answer);
+  lane_.run(
+      [this, change, request = settle(change->table, epoch, fate)] {
+        change->settled = reconcile_.flows(request);
+      },
+      answer);
 }
 
 Changes::Done Changes::audited(std::string who, std::string what, std::string comment, Done done) {

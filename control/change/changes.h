@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "control/access/audit.h"
+#include "control/change/drain.h"
 #include "control/change/past.h"
 #include "control/change/trial.h"
 #include "control/loop.h"
@@ -42,13 +43,14 @@ class Changes {
   void rollback(std::optional<std::uint64_t> number, Intent intent, Done done);
   /// Ends the trial of the running revision, which stays. Absent: whichever is on trial.
   void confirm(std::optional<std::uint64_t> number, const std::string& who, Done done);
-  /// Looks after a trial: undoes it when its time is over or a guard trips; and makes ready for
-  /// edits, where they are in use. To be called each second or so.
+  /// Looks after a trial, and undoes it when its time is over or a guard trips; after a drain; and
+  /// makes ready for edits, where they are in use. To be called each second or so.
   void tick(Trial::Clock::time_point now);
 
   [[nodiscard]] const Past& past() const { return past_; }
   [[nodiscard]] const Trial& trial() const { return trial_; }
   [[nodiscard]] const std::optional<Undone>& last_undone() const { return last_undone_; }
+  [[nodiscard]] const std::optional<Drain>& drain() const { return drainer_.drain(); }
 
   /// `done`, but what came of it goes to the audit log ahead.
   [[nodiscard]] Done audited(std::string who, std::string what, std::string comment, Done done);
@@ -60,12 +62,13 @@ class Changes {
   /// `compile` runs on the lane.
   void start(const std::shared_ptr<Change>& change, std::function<Prepared()> compile);
   void bring_back(const Revision& revision, Intent intent, Done done);
-  /// Keeps what was compiled, on the lane.
+  /// Keeps what was compiled, and ends flows that are denied already where all others shall go on;
+  /// on the lane.
   void keep(const std::shared_ptr<Change>& change);
   Result<void> write(Change& change);
-  /// Publishes it; then ends the flows that it denies, on the lane, and answers.
+  /// Publishes it; then ends the flows that it denies, or counts them, on the lane, and answers.
   void enforce(const std::shared_ptr<Change>& change);
-  void end_denied(const std::shared_ptr<Change>& change, std::uint64_t epoch);
+  void settle_flows(const std::shared_ptr<Change>& change, std::uint64_t epoch);
   /// Puts a batch into the table and on the disk, on the lane.
   tl::expected<void, RpcError> carry_out(Batch& batch);
   void enforce(const std::shared_ptr<Batch>& batch);
@@ -86,6 +89,7 @@ class Changes {
   Audit audit_;
   Past past_;
   Trial trial_;
+  Drainer drainer_;
   std::optional<Undone> last_undone_;
   bool edits_in_use_ = false;  // Who has sent one sends more.
 };

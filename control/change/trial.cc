@@ -10,8 +10,8 @@
 
 namespace portcullis::control {
 
-void Trial::observe(std::uint64_t denied, Clock::time_point now) {
-  samples_.push_back({.time = now, .denied = denied});
+void Trial::observe(Tally tally, Clock::time_point now) {
+  samples_.push_back({.time = now, .tally = std::move(tally)});
   while (samples_.size() > 2 && now - samples_[1].time >= kWindow) {
     samples_.pop_front();
   }
@@ -19,7 +19,7 @@ void Trial::observe(std::uint64_t denied, Clock::time_point now) {
 
 void Trial::begin(const Revision& tried, const Revision& base, Terms terms, Clock::time_point now) {
   if (!pending_) {
-    pending_ = Pending{.base = base, .denied_before = denied_rate().value_or(0)};
+    pending_ = Pending{.base = base, .before = rates().value_or(Rates{})};
   }
   pending_->tried = tried;
   pending_->terms = std::move(terms);
@@ -42,13 +42,19 @@ std::optional<std::string> Trial::reason_to_undo(Clock::time_point now) const {
   if (now >= pending_->deadline) {
     return fmt::format("it was not confirmed within {}", span_text(pending_->terms.confirm_within));
   }
-  const auto rate = denied_rate();
+  const auto now_rates = rates();
+  if (!now_rates) {
+    return std::nullopt;
+  }
   for (const Guard& guard : pending_->terms.guards) {
-    if (rate && *rate >= guard.limit(pending_->denied_before)) {
-      return fmt::format("guard \"{}\" tripped: {:.1f} packets a second, {:.1f} before",
+    const GuardFigure figure = figure_of(guard, *now_rates, pending_->before);
+    if (figure.trips()) {
+      const bool is_any = guard.scope == Guard::Scope::any_namespace;
+      return fmt::format("guard \"{}\" tripped{}: {:.1f} a second, {:.1f} before",
                          guard.text,
-                         *rate,
-                         pending_->denied_before);
+                         is_any ? fmt::format(" in {}", figure.name_space) : "",
+                         figure.now,
+                         figure.before);
     }
   }
   return std::nullopt;
@@ -59,7 +65,7 @@ std::chrono::seconds Trial::left(Clock::time_point now) const {
                   std::chrono::seconds{0});
 }
 
-std::optional<double> Trial::denied_rate() const {
+std::optional<Rates> Trial::rates() const {
   if (samples_.size() < 2) {
     return std::nullopt;
   }
@@ -67,7 +73,7 @@ std::optional<double> Trial::denied_rate() const {
   if (span.count() <= 0 || (pending_ && span < kSettle)) {
     return std::nullopt;
   }
-  return static_cast<double>(samples_.back().denied - samples_.front().denied) / span.count();
+  return rates_between(samples_.front().tally, samples_.back().tally, span);
 }
 
 }  // namespace portcullis::control

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Trial: a change that is enforced, but undone again unless somebody confirms it in time, or when
-// one of its guards trips. It says what is to be done; Commands does it.
+// one of its guards trips. It says what is to be done; Changes does it.
 // Thread: the control thread. Time comes in as an argument.
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "control/change/measures.h"
 #include "control/change/terms.h"
 #include "control/reconcile.h"
 
@@ -24,9 +25,9 @@ class Trial {
   /// When to try again what could not be undone.
   static constexpr std::chrono::seconds kRetry{10};
 
-  /// Packets that policy has denied since start, as of `now`. Once a second or so, trial or not:
-  /// what was before a change must be known when it comes.
-  void observe(std::uint64_t denied, Clock::time_point now);
+  /// What was counted since start, as of `now`. Once a second or so, trial or not: what was before
+  /// a change must be known when it comes.
+  void observe(Tally tally, Clock::time_point now);
 
   /// `tried` was enforced after `base`. Where a trial is under way already, this goes on from it:
   /// the base stays that of the first, the time begins anew.
@@ -49,11 +50,11 @@ class Trial {
   [[nodiscard]] const Terms& terms() const { return pending_->terms; }
   /// Until it is undone; never less than 0.
   [[nodiscard]] std::chrono::seconds left(Clock::time_point now) const;
-  /// Packets a second that policy denied ahead of the trial.
-  [[nodiscard]] double denied_before() const { return pending_->denied_before; }
+  /// Of the time ahead of the trial.
+  [[nodiscard]] const Rates& rates_before() const { return pending_->before; }
 
-  /// Packets a second that policy denied of late; nothing until kSettle has passed in a trial.
-  [[nodiscard]] std::optional<double> denied_rate() const;
+  /// Of late; nothing until kSettle has passed in a trial.
+  [[nodiscard]] std::optional<Rates> rates() const;
 
  private:
   struct Pending {
@@ -61,12 +62,12 @@ class Trial {
     Revision base;
     Terms terms;
     Clock::time_point deadline;
-    double denied_before = 0;
+    Rates before;
     bool undoing = false;
   };
   struct Sample {
     Clock::time_point time;
-    std::uint64_t denied = 0;
+    Tally tally;
   };
 
   std::optional<Pending> pending_;

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "control/conntrack/owners.h"
 #include "observe/enforced.h"
 
 namespace portcullis::control {
@@ -24,44 +25,6 @@ constexpr std::array<std::pair<std::string_view, TopWord>, 5> kWords{
      {"port", {.by = GroupedBy::port}},
      {"namespace", {.by = GroupedBy::source, .namespaces = true}}}};
 
-IpAddress source_of(const FlowGroup& group) {
-  return {group.key.family, group.key.src};
-}
-IpAddress destination_of(const FlowGroup& group) {
-  return {group.key.family, group.key.dst};
-}
-
-/// The pods that own the addresses of groups; null: nobody whom we know.
-class Owners {
- public:
-  /// A cluster may have far more pods than there are groups: only these are looked for.
-  Owners(std::span<const FlowGroup> groups, const policy::Snapshot& snapshot) {
-    for (const FlowGroup& group : groups) {
-      pods_.try_emplace(source_of(group), nullptr);
-      pods_.try_emplace(destination_of(group), nullptr);
-    }
-    for (const policy::Pod& pod : snapshot.pods) {
-      // An ended pod owns nothing any more; a hostNetwork pod shares its node's addresses.
-      if (pod.terminated || pod.host_network) {
-        continue;
-      }
-      for (const IpAddress& address : pod.addresses) {
-        if (const auto found = pods_.find(address); found != pods_.end()) {
-          found->second = &pod;
-        }
-      }
-    }
-  }
-  [[nodiscard]] const policy::Pod* of(const IpAddress& address) const { return pods_.at(address); }
-  [[nodiscard]] json name_of(const IpAddress& address) const {
-    const policy::Pod* const pod = of(address);
-    return pod == nullptr ? json() : json(pod->name_space + "/" + pod->name);
-  }
-
- private:
-  std::map<IpAddress, const policy::Pod*> pods_;
-};
-
 json counts_json(std::uint64_t flows, std::uint64_t error) {
   return {{"flows", flows}, {"at_least", flows - std::min(error, flows)}};
 }
@@ -70,11 +33,11 @@ json group_json(const FlowGroup& group, GroupedBy by, const Owners& owners) {
   json body = counts_json(group.flows, group.error);
   if (by != GroupedBy::destination) {
     body["source"] = to_string(source_of(group));
-    body["source_pod"] = owners.name_of(source_of(group));
+    body["source_pod"] = owners.pod_name(source_of(group));
   }
   if (by == GroupedBy::destination || by == GroupedBy::pair) {
     body["destination"] = to_string(destination_of(group));
-    body["destination_pod"] = owners.name_of(destination_of(group));
+    body["destination_pod"] = owners.pod_name(destination_of(group));
   }
   if (by == GroupedBy::port) {
     body["protocol"] = observe::protocol_name(group.key.protocol);
@@ -98,7 +61,7 @@ json namespaces_json(std::span<const FlowGroup> groups,
   };
   std::map<std::string, Sum> sums;
   for (const FlowGroup& group : groups) {
-    const policy::Pod* const pod = owners.of(source_of(group));
+    const policy::Pod* const pod = owners.pod(source_of(group));
     Sum& sum = sums[pod == nullptr ? std::string() : pod->name_space];
     sum.name = pod == nullptr ? std::string() : pod->name_space;
     sum.known = pod != nullptr;

@@ -123,6 +123,7 @@ WorkerStatus status_of(const Worker& worker, std::uint32_t cpu) {
                       .flows_evicted = judged.flows_evicted.get(),
                       .revalidated = judged.revalidated.get(),
                       .flows_revoked = judged.flows_revoked.get(),
+                      .resets = judged.resets.get(),
                       .handed_to_judge = worker.handed_to_judge(),
                       .handed_to_send = worker.transmit().handed(),
                       .checksums_finished = worker.checksums_finished(),
@@ -159,18 +160,22 @@ PortStatus status_of(const Port& port) {
   return status;
 }
 
-/// Sums the counters of all workers; rule ids without hits are left out. The workers may still
-/// write them.
-std::vector<RuleHits> sum_hits(const std::vector<std::span<std::uint64_t>>& of_workers) {
+/// Sums the counters of all workers; rule ids that counted nothing are left out. The workers may
+/// still write them.
+std::vector<RuleHits> sum_hits(const std::vector<RuleCounts>& of_workers) {
+  const auto load = [](std::uint64_t& count) {
+    return std::atomic_ref(count).load(std::memory_order_relaxed);
+  };
   std::vector<RuleHits> hits;
-  const std::size_t rule_ids = of_workers.empty() ? 0 : of_workers.front().size();
+  const std::size_t rule_ids = of_workers.empty() ? 0 : of_workers.front().hits.size();
   for (std::size_t rule = 0; rule < rule_ids; ++rule) {
-    std::uint64_t packets = 0;
-    for (const std::span<std::uint64_t> counters : of_workers) {
-      packets += std::atomic_ref(counters[rule]).load(std::memory_order_relaxed);
+    RuleHits sum{.rule = static_cast<std::uint32_t>(rule)};
+    for (const RuleCounts& counts : of_workers) {
+      sum.packets += load(counts.hits[rule]);
+      sum.resets += load(counts.resets[rule]);
     }
-    if (packets > 0) {
-      hits.push_back({.rule = static_cast<std::uint32_t>(rule), .packets = packets});
+    if (sum.packets > 0 || sum.resets > 0) {
+      hits.push_back(sum);
     }
   }
   return hits;
@@ -311,8 +316,12 @@ Result<void> Engine::remove_port(const std::string& name) {
 }
 
 std::vector<RuleHits> Engine::publish(std::unique_ptr<const Generation> next) {
-  std::vector<std::vector<std::uint64_t>> counted = state_->slot->publish(std::move(next));
-  return sum_hits({counted.begin(), counted.end()});
+  std::vector<RuleCounts> counts;
+  std::vector<RuleCounters> retired = state_->slot->publish(std::move(next));
+  for (RuleCounters& of_worker : retired) {
+    counts.push_back(of_worker.counts());
+  }
+  return sum_hits(counts);
 }
 
 void Engine::check_links(std::uint64_t now_ns) {
@@ -320,7 +329,8 @@ void Engine::check_links(std::uint64_t now_ns) {
 }
 
 DataplaneStatus Engine::status() const {
-  DataplaneStatus status{.epoch = state_->slot->running().epoch};
+  const Generation& running = state_->slot->running();
+  DataplaneStatus status{.epoch = running.epoch, .kept_before = running.kept_before};
   for (std::size_t i = 0; i < state_->ports.size(); ++i) {
     if (state_->ports[i] != nullptr) {
       status.ports.push_back(status_of(*state_->ports[i]));
@@ -334,9 +344,9 @@ DataplaneStatus Engine::status() const {
 }
 
 std::vector<RuleHits> Engine::rule_hits() const {
-  std::vector<std::span<std::uint64_t>> counting;
+  std::vector<RuleCounts> counting;
   for (std::size_t i = 0; i < state_->workers.size(); ++i) {
-    counting.push_back(state_->slot->hits(i));
+    counting.push_back(state_->slot->counts(i));
   }
   return sum_hits(counting);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // TableSlot: the one published generation, and who may free the last one (rte_rcu_qsbr as a type).
-// Thread: one writer calls publish() and hits(); each reader uses a Reader of its own.
+// Thread: one writer calls publish() and counts(); each reader uses a Reader of its own.
 //
 // Invariants:
 //  1. A reader dereferences what current() gave only until its next quiescent() or offline().
@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
-#include <span>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -22,6 +21,7 @@
 #include <rte_rcu_qsbr.h>
 
 #include "base/check.h"
+#include "dataplane/counters.h"
 #include "dataplane/dpdk/tsan.h"
 #include "dataplane/generation.h"
 
@@ -45,9 +45,9 @@ class TableSlot {
 
   /// Swaps `next` in and frees the last generation when no reader can see it any more. Waits for
   /// one burst of the slowest reader; a reader that is offline is not waited for.
-  /// Returns what the last generation's rules had counted at its end, one array a reader; nothing
-  /// at the first publication.
-  std::vector<std::vector<std::uint64_t>> publish(std::unique_ptr<const Generation> next) {
+  /// Returns what the last generation's rules had counted at its end, by reader; nothing at the
+  /// first publication.
+  std::vector<RuleCounters> publish(std::unique_ptr<const Generation> next) {
     auto fresh = std::make_unique<Published>(std::move(next), readers_max_);
     const std::unique_ptr<Published> old(
         published_.exchange(fresh.release(), std::memory_order_acq_rel));
@@ -57,28 +57,24 @@ class TableSlot {
       std::this_thread::yield();
     }
     tsan_acquire(qsbr_.get());
-    return old == nullptr ? std::vector<std::vector<std::uint64_t>>() : std::move(old->hits);
+    return old == nullptr ? std::vector<RuleCounters>() : std::move(old->counters);
   }
 
   /// The writer's view. REQUIRES: something was published. Valid until the next publish().
   [[nodiscard]] const Generation& running() const { return *published()->generation; }
   /// What reader `index` counted of the running generation's rules; it writes on meanwhile, so read
   /// with std::atomic_ref.
-  [[nodiscard]] std::span<std::uint64_t> hits(std::size_t index) const {
-    return published()->hits[index];
+  [[nodiscard]] RuleCounts counts(std::size_t index) const {
+    return published()->counters[index].counts();
   }
 
  private:
-  /// A generation and, beside it, the counters of its rules: one array a reader.
+  /// A generation and, beside it, the counters of its rules, by reader.
   struct Published {
     Published(std::unique_ptr<const Generation> next, std::size_t readers)
-        : generation(std::move(next)), hits(readers) {
-      for (std::vector<std::uint64_t>& of_reader : hits) {
-        of_reader.resize(generation->rule_ids);
-      }
-    }
+        : generation(std::move(next)), counters(readers, RuleCounters(generation->rule_ids)) {}
     const std::unique_ptr<const Generation> generation;
-    std::vector<std::vector<std::uint64_t>> hits;
+    std::vector<RuleCounters> counters;
   };
   struct Free {
     void operator()(rte_rcu_qsbr* qsbr) const { std::free(qsbr); }
@@ -118,7 +114,7 @@ class TableSlot::Reader {
     return *now_->generation;
   }
   /// This reader's counters of what current() gave last.
-  [[nodiscard]] std::span<std::uint64_t> hits() const noexcept { return now_->hits[index_]; }
+  [[nodiscard]] RuleCounts counts() const noexcept { return now_->counters[index_].counts(); }
 
   /// "I hold nothing": once per poll.
   void quiescent() noexcept {

@@ -53,7 +53,7 @@ class Worker::Clock {
 
 struct Worker::Poll {
   const Generation& generation;
-  std::span<std::uint64_t> rule_hits;
+  RuleCounts rule_counts;
   std::uint64_t now_ns;
 };
 
@@ -115,7 +115,7 @@ void Worker::turn(TableSlot::Reader& reader, std::uint64_t now_ns, F& forwarder)
     port_mailbox_.let_go();
   }
   const Generation& generation = reader.current();
-  const Poll poll{generation, reader.hits(), now_ns};
+  const Poll poll{generation, reader.counts(), now_ns};
   std::size_t received = 0;
   for (const Source& source : sources_) {
     received += serve(source, poll, forwarder);
@@ -314,7 +314,7 @@ void Worker::judge(std::size_t count, const Poll& poll, F& forwarder) noexcept {
                     poll.now_ns,
                     std::span(frames_).first(count),
                     std::span(outcomes_).first(count),
-                    poll.rule_hits);
+                    poll.rule_counts);
   for (std::size_t i = 0; i < count; ++i) {
     const Parcel parcel{.packet = packets_[i],
                         .bytes = {frames_[i].data, frames_[i].length},

@@ -19,8 +19,12 @@ FlowTuple key_of(GroupedBy by, const FlowTuple& flow) noexcept {
   if (by != GroupedBy::destination) {
     key.src = flow.src;
   }
-  if (by == GroupedBy::destination || by == GroupedBy::pair) {
+  if (by == GroupedBy::destination || by == GroupedBy::pair || by == GroupedBy::call) {
     key.dst = flow.dst;
+  }
+  if (by == GroupedBy::call) {
+    key.protocol = flow.protocol;
+    key.dst_port = flow.dst_port;
   }
   if (by == GroupedBy::port) {
     key.protocol = flow.protocol;
@@ -104,8 +108,8 @@ std::vector<FlowGroup> merge(const std::vector<std::vector<FlowGroup>>& counted)
   }
   std::ranges::sort(merged, [](const FlowGroup& a, const FlowGroup& b) {
     return a.flows != b.flows ? a.flows > b.flows
-                              : std::tie(a.key.src, a.key.dst, a.key.dst_port) <
-                                    std::tie(b.key.src, b.key.dst, b.key.dst_port);
+                              : std::tie(a.key.src, a.key.dst, a.key.protocol, a.key.dst_port) <
+                                    std::tie(b.key.src, b.key.dst, b.key.protocol, b.key.dst_port);
   });
   return merged;
 }

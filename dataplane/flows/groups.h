@@ -22,7 +22,8 @@ enum class GroupedBy : std::uint8_t {
   source,       // The address of the end that began them,
   destination,  // of the other one,
   pair,         // both,
-  port,         // the source, and the protocol and port that it calls.
+  port,         // the source, and the protocol and port that it calls,
+  call,         // all of these: both addresses, and protocol and port, or ICMP's type and code.
 };
 
 struct FlowGroup {

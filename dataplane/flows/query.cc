@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
-#include "classifier/lookup.h"
+#include "dataplane/flows/questions.h"
 #include "dataplane/keyed_hash.h"
 
 namespace portcullis::dataplane {
@@ -30,37 +30,39 @@ class Asked {
  public:
   /// True when these are as many as settle() takes.
   bool add(const Key& key, std::uint32_t flow) noexcept {
-    keys_[count_] = key;
-    flows_[count_++] = flow;
-    return count_ == limits::kBurstMax;
+    flows_[questions_.ask(key)] = flow;
+    return questions_.count == limits::kBurstMax;
   }
   /// Puts those that are denied behind the first `kept` of `denied`, and forgets them all; how many
-  /// are there then.
+  /// are there then. The others go to on_allowed(flow, verdict).
+  template <typename OnAllowed>
   std::size_t settle(const classifier::Table& table,
                      std::span<std::uint32_t> denied,
-                     std::size_t kept) noexcept {
-    std::array<classifier::Verdict, limits::kBurstMax> verdicts;
-    classifier::lookup(table, std::span(keys_).first(count_), std::span(verdicts).first(count_));
-    for (std::size_t i = 0; i < count_; ++i) {
-      if (!verdicts[i].allowed()) {
+                     std::size_t kept,
+                     OnAllowed on_allowed) noexcept {
+    questions_.look_up(table);
+    for (std::size_t i = 0; i < questions_.count; ++i) {
+      if (questions_.answers[i].allowed()) {
+        on_allowed(flows_[i], questions_.answers[i]);
+      } else {
         denied[kept++] = flows_[i];
       }
     }
-    count_ = 0;
+    questions_.count = 0;
     return kept;
   }
 
  private:
-  std::array<Key, limits::kBurstMax> keys_;
+  Questions<Key> questions_;
   std::array<std::uint32_t, limits::kBurstMax> flows_;
-  std::size_t count_ = 0;
 };
 
 }  // namespace
 
 bool matches(const FlowFilter& filter, const FlowEntry& flow) noexcept {
   const FlowTuple& tuple = flow.tuple;
-  if ((filter.state && *filter.state != flow.state) || flow.epoch >= filter.judged_before ||
+  if ((filter.state && *filter.state != flow.state) || flow.epoch < filter.judged_since ||
+      flow.epoch >= filter.judged_before ||
       (filter.protocol && !is_of(*filter.protocol, tuple.protocol))) {
     return false;
   }
@@ -142,9 +144,15 @@ std::size_t FlowQuery::keep_denied(Conntrack& conntrack,
   Asked<classifier::Key4> asked4;
   Asked<classifier::Key6> asked6;
   std::size_t kept = 0;
+  const auto renew = [&](std::uint32_t index, classifier::Verdict verdict) {
+    if (request_.action == FlowRequest::Action::renew) {
+      conntrack.entry(index).verdict = verdict;
+      conntrack.entry(index).epoch = request_.renewed_epoch;
+    }
+  };
   // What is kept never overtakes what was read.
   const auto settle = [&](auto& asked) {
-    kept = asked.settle(*request_.filter.denied_by, chosen, kept);
+    kept = asked.settle(*request_.filter.denied_by, chosen, kept, renew);
   };
   for (const std::uint32_t index : chosen) {
     const FlowTuple& tuple = conntrack.entry(index).tuple;

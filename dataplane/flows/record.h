@@ -32,13 +32,15 @@ struct FlowFilter {
   std::optional<FlowState> state;
   /// This table denies it; null: whatever a table says.
   std::shared_ptr<const classifier::Table> denied_by;
-  /// Its verdict is of an earlier epoch than this.
+  /// Its verdict is of this epoch or a later one,
+  std::uint64_t judged_since = 0;
+  /// and of an earlier one than this.
   std::uint64_t judged_before = kAnyEpoch;
 
   /// True where every flow fits.
   [[nodiscard]] bool fits_all() const {
     return from.empty() && to.empty() && either.empty() && !protocol && !port && !state &&
-           denied_by == nullptr && judged_before == kAnyEpoch;
+           denied_by == nullptr && judged_since == 0 && judged_before == kAnyEpoch;
   }
 };
 
@@ -48,11 +50,14 @@ struct FlowRequest {
     count,  // Only the counts.
     flush,  // As `count`, and the flows are ended.
     top,    // As `count`, and groups of flows.
+    renew,  // As `count`, and flows that match but for `denied_by`, which allows them, take its
+            // verdict as one of `renewed_epoch`.
   };
   Action action = Action::list;
   FlowFilter filter;
   std::size_t records_max = 0;
   GroupedBy grouped_by = GroupedBy::source;  // `top` only.
+  std::uint64_t renewed_epoch = 0;           // `renew` only.
 };
 
 /// A flow as it was when the worker came to it.

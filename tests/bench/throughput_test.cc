@@ -76,7 +76,7 @@ TEST_P(TrafficOfAKind, IsForwardedWholeAndKnownByItsFlows) {
       const dataplane::Frame one{.data = bytes.data(),
                                  .length = static_cast<std::uint32_t>(bytes.size())};
       Outcome outcome;
-      pipeline.process(generation_, 1, std::span(&one, 1), std::span(&outcome, 1), hits);
+      pipeline.process(generation_, 1, std::span(&one, 1), std::span(&outcome, 1), {hits, {}});
       ASSERT_EQ(outcome.action, Outcome::Action::forward) << "flow " << flow;
       EXPECT_EQ(outcome.judged, step == Step::open);
     }
@@ -129,7 +129,7 @@ class AttackOnAWorld : public TrafficOfAWorld {
       const dataplane::Frame one{.data = bytes_.data(),
                                  .length = static_cast<std::uint32_t>(length)};
       Outcome outcome;
-      pipeline.process(generation_, 1, std::span(&one, 1), std::span(&outcome, 1), hits);
+      pipeline.process(generation_, 1, std::span(&one, 1), std::span(&outcome, 1), {hits, {}});
       found += outcome.action == action ? 1 : 0;
       reasons_.insert(outcome.reason);
     }
@@ -161,7 +161,8 @@ TEST_F(AttackOnAWorld, SendsFragmentsThatOverlapAndSomeThatWaitInVain) {
   for (std::size_t number = 0; number < 4; ++number) {
     const std::size_t length = attack_.write(Attack::Kind::fragments, number, bytes_);
     const dataplane::Frame one{.data = bytes_.data(), .length = static_cast<std::uint32_t>(length)};
-    pipeline.process(generation_, 1, std::span(&one, 1), std::span(&outcomes[number], 1), hits);
+    pipeline.process(
+        generation_, 1, std::span(&one, 1), std::span(&outcomes[number], 1), {hits, {}});
   }
   EXPECT_EQ(outcomes[0].action, Outcome::Action::forward);
   EXPECT_EQ(outcomes[1].reason, dataplane::DropReason::fragment_overlap);

@@ -19,30 +19,43 @@ namespace portcullis::control {
 class FakePublisher : public Publisher, public PortDriver {
  public:
   Result<Publication> publish(std::shared_ptr<const classifier::Table> table,
-                              std::size_t rule_ids) override {
+                              std::size_t rule_ids,
+                              dataplane::Kept kept) override {
     if (broken) {
       return fail("the port is on fire");
     }
     running = std::move(table);
     ids = rule_ids;
+    if (kept != dataplane::Kept::same) {
+      kept_before = kept == dataplane::Kept::all ? published + 1 : 0;
+    }
     return Publication{.epoch = ++published, .retired = std::exchange(hits, {})};
+  }
+  Result<std::vector<dataplane::RuleHits>> end_kept() override {
+    if (broken) {
+      return fail("the port is on fire");
+    }
+    kept_before = 0;
+    return std::exchange(hits, {});
   }
   [[nodiscard]] std::vector<dataplane::RuleHits> rule_hits() const override { return hits; }
   [[nodiscard]] dataplane::DataplaneStatus status() const override {
     return {.epoch = published,
+            .kept_before = kept_before,
             .ports = {port},
             .workers = {{.cpu = 1,
                          .packets = 10,
                          .dropped = 4,
                          .flows = 3,
                          .flows_created = 9,
+                         .resets = resets,
                          .drops = {0, denied}}}};
   }
 
   /// As a worker would, with `flow_table` for its own; none: there is no worker.
   [[nodiscard]] Result<std::vector<dataplane::FlowAnswer>> flows(
       const dataplane::FlowRequest& request) const override {
-    if (broken) {
+    if (broken || mute) {
       return fail("worker 0 does not answer");
     }
     std::vector<dataplane::FlowAnswer> answers;
@@ -77,10 +90,13 @@ class FakePublisher : public Publisher, public PortDriver {
   std::shared_ptr<const classifier::Table> running;
   std::size_t ids = 0;
   std::uint64_t published = 0;
+  std::uint64_t kept_before = 0;
   std::vector<dataplane::RuleHits> hits;
   std::vector<std::string> port_calls;
   bool broken = false;
+  bool mute = false;         // Only its workers do not answer.
   std::uint64_t denied = 4;  // Packets, by policy.
+  std::uint64_t resets = 0;
 };
 
 /// Two pods of namespace shop: web at 10.0.0.1, db at 10.0.0.2.

@@ -160,12 +160,16 @@ TEST_F(Flows, AreToldByAPlanAndEndedByACommit) {
 
   const json done = *call("commit", to_params(shop({81})));
   EXPECT_EQ(done["revision"], 2);
-  EXPECT_EQ(done["flows"], json({{"denied", 2}, {"ended", 2}}));
+  EXPECT_EQ(done["flows"]["denied"], 2);
+  EXPECT_EQ(done["flows"]["ended"], 2);
+  EXPECT_EQ(done["flows"]["kept"], 0);
+  EXPECT_EQ(done["flows"]["established"], "revalidate");
   EXPECT_EQ(publisher_.flow_table->size(), 2U);
 
   const json again = *call("commit", to_params(shop({81})));
   EXPECT_EQ(again["changed"], false);
-  EXPECT_EQ(again["flows"], json({{"denied", 0}, {"ended", 0}}));
+  EXPECT_EQ(again["flows"]["denied"], 0);
+  EXPECT_EQ(again["flows"]["ended"], 0);
   EXPECT_EQ((*call("plan", to_params(shop({81}))))["changed"], false);
 }
 
@@ -175,18 +179,32 @@ TEST_F(Flows, AreToldInWordsByPlanAndCommit) {
   EXPECT_NE(plan.output.find("it would be revision 2"), std::string::npos) << plan.output;
   EXPECT_NE(plan.output.find("it would deny 2 of those tracked"), std::string::npos) << plan.output;
   EXPECT_NE(plan.output.find("10.0.0.1:40000"), std::string::npos) << plan.output;
+  const char* const pair = "2      Pod shop/web  Pod shop/db  TCP 80  shop/db ingress isolation";
+  EXPECT_NE(plan.output.find(pair), std::string::npos) << plan.output;
   const Told done = ask_commit(target(), shop({81}), {});
   EXPECT_NE(done.output.find("it denied 2 of those tracked; 2 ended"), std::string::npos)
       << done.output;
+  EXPECT_NE(done.output.find(pair), std::string::npos) << done.output;
   EXPECT_EQ(ask_plan(target(true), shop({81})).exit_code, 0);
   EXPECT_EQ(ask_plan(target(), shop({70'000})).exit_code, 2);
 }
 
-TEST_F(Flows, LiveOnWhereEstablishedOnesAreKept) {
-  config_.conntrack.established = config::Conntrack::Established::keep;
-  const json done = *call("commit", to_params(shop({81})));
-  EXPECT_EQ(done["flows"], json({{"denied", 2}, {"ended", 0}}));
-  EXPECT_EQ(publisher_.flow_table->size(), 4U);
+TEST_F(Flows, AreToldByWorkloads) {
+  const json plan = *call("plan", to_params(shop({81})));
+  EXPECT_EQ(plan["flows"]["pairs_total"], 1);
+  ASSERT_EQ(plan["flows"]["pairs"].size(), 1U);
+  const json& pair = plan["flows"]["pairs"][0];
+  EXPECT_EQ(pair["source"], "shop/web");
+  EXPECT_EQ(pair["source_kind"], "Pod");
+  EXPECT_EQ(pair["destination"], "shop/db");
+  EXPECT_EQ(pair["protocol"], "TCP");
+  EXPECT_EQ(pair["port"], 80);
+  EXPECT_EQ(pair["flows"], 2);
+  EXPECT_EQ(pair["at_least"], 2);
+  EXPECT_EQ(pair["denied_by"]["policy"], "shop/db");
+  EXPECT_EQ(pair["denied_by"]["direction"], "ingress");
+  EXPECT_EQ(pair["denied_by"]["rule"], 0) << "isolated, and nothing matched";
+  EXPECT_EQ((*call("commit", to_params(shop({81}))))["flows"]["pairs"][0], pair);
 }
 
 TEST_F(Flows, AreUnknownToAPlanWhereAWorkerDoesNotAnswer) {
@@ -194,6 +212,7 @@ TEST_F(Flows, AreUnknownToAPlanWhereAWorkerDoesNotAnswer) {
   const json plan = *call("plan", to_params(shop({81})));
   EXPECT_TRUE(plan["flows"]["denied"].is_null());
   EXPECT_TRUE(plan["flows"]["examples"].empty());
+  EXPECT_TRUE(plan["flows"]["pairs"].empty());
 }
 
 TEST_F(Flows, AreChosenByTheirEnds) {

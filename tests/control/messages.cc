@@ -78,7 +78,8 @@ void say_trial(LivePlane& plane) {
     plane.publisher_.hits = {{.rule = rule_id(classifier::Builtin::default_allow), .packets = 3},
                              {.rule = classifier::rule_id(std::size_t{0}), .packets = 5}};
   });
-  const json guards = json::array({"denied_per_second < 1000x"});
+  const json guards =
+      json::array({"denied_per_second < 1000x", "resets_per_second{namespace=*} < 1000x"});
   const json params = {
       {"manifests", manifests(shop({82}))}, {"confirm_s", 600}, {"guards", guards}};
   say(plane, "commit", params);
@@ -124,6 +125,12 @@ void say_questions(LivePlane& plane) {
   say(plane, "explain", {{"from", "shop/web"}});
   plane.server_.run([&] { give_flows(plane); });
   say(plane, "plan", {{"manifests", manifests(shop({84}))}});
+  say(plane,
+      "commit",
+      {{"manifests", manifests(shop({84}))}, {"established", "drain"}, {"drain_s", 600}});
+  say(plane, "status");
+  say(plane, "rollback", {{"established", "keep"}});
+  say(plane, "rollback", {{"drain_s", 5}});
   say(plane, "conntrack.list");
   say(plane, "conntrack.list", {{"from", "shop/web"}, {"port", 80}, {"limit", 5}});
   for (const char* by : {"source", "destination", "pair", "port", "namespace"}) {

@@ -57,6 +57,20 @@ class Rig {
   std::uint64_t now_ns = 1000 * kSecond;
 };
 
+TEST(Conntrack, TellsOnceThatAConnectionWasReset) {
+  Rig rig;
+  rig.insert(web());
+  EXPECT_FALSE(rig.table.touch(rig.find(reversed(web())), Event::accept, rig.now_ns));
+  EXPECT_FALSE(rig.table.touch(rig.find(web()), Event::data, rig.now_ns));
+  EXPECT_TRUE(rig.table.touch(rig.find(reversed(web())), Event::abort, rig.now_ns));
+  EXPECT_FALSE(rig.table.touch(rig.find(web()), Event::abort, rig.now_ns));
+  const FlowTuple closed = web(9);
+  rig.insert(closed);
+  EXPECT_FALSE(rig.table.touch(rig.find(closed), Event::finish, rig.now_ns));
+  EXPECT_FALSE(rig.table.touch(rig.find(reversed(closed)), Event::finish, rig.now_ns));
+  EXPECT_FALSE(rig.table.touch(rig.find(closed), Event::abort, rig.now_ns)) << "it was over";
+}
+
 TEST(Conntrack, FindsAFlowFromBothDirections) {
   for (const FlowTuple& t : {web(),
                              tuple("2001:db8::1", 5, "2001:db8::2", 6, classifier::kProtocolUdp),

@@ -39,7 +39,7 @@ class Driver {
   Outcome send(Bytes frame) {
     const Frame one{.data = frame.data(), .length = static_cast<std::uint32_t>(frame.size())};
     Outcome outcome;
-    pipeline.process(generation, now_ns, std::span(&one, 1), std::span(&outcome, 1), hits);
+    pipeline.process(generation, now_ns, std::span(&one, 1), std::span(&outcome, 1), {hits, {}});
     return outcome;
   }
   void poll() {

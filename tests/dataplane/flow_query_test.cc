@@ -250,6 +250,51 @@ TEST(FlowQuery, LeavesFlowsToTheTableThatJudgedThemLast) {
   EXPECT_EQ(sum(rig.ask({.action = Action::flush, .filter = filter}).counts), 10U);
 }
 
+TEST(FlowQuery, TakesFlowsFromAnEpochOn) {
+  Rig rig;
+  rig.fill(1, 10);  // Of epoch 7.
+  const FlowFilter since_7{.judged_since = 7};
+  EXPECT_FALSE(since_7.fits_all());
+  EXPECT_EQ(sum(rig.ask({.action = Action::count, .filter = since_7}).counts), 10U);
+  EXPECT_EQ(sum(rig.ask({.action = Action::count, .filter = {.judged_since = 8}}).counts), 0U);
+}
+
+TEST(FlowQuery, RenewsTheFlowsThatATableAllowsAndCountsTheOthers) {
+  Rig rig(1000);
+  rig.fill(1, 400);
+  rig.insert(tuple("fd00::1", 301, "fd00::2", 80));
+  const FlowFilter filter{.denied_by = low_ports_denied(), .judged_before = 9};
+  const FlowRequest request{.action = Action::renew, .filter = filter, .renewed_epoch = 9};
+  EXPECT_EQ(sum(rig.ask(request).counts), 300U);
+  EXPECT_EQ(rig.table.size(), 401U);
+  const FlowAnswer answer = rig.ask({.records_max = 1000});
+  ASSERT_EQ(answer.records.size(), 401U);
+  for (const FlowRecord& flow : answer.records) {
+    const bool denied = flow.tuple.src_port <= 300;
+    EXPECT_EQ(flow.epoch, denied ? 7U : 9U);
+    EXPECT_EQ(flow.verdict.allowed(), !denied);  // As this rig inserts them, none is allowed.
+  }
+}
+
+TEST(FlowQuery, GroupsByWhoCallsWhat) {
+  Rig rig(1000);
+  rig.fill(1, 3);
+  rig.insert(tuple("10.0.0.1", 9, "10.0.0.2", 81));
+  const FlowTuple ping = tuple("10.0.0.1", 7, "10.0.0.2", 8 << 8, classifier::kProtocolIcmp);
+  rig.insert(ping);
+  const FlowAnswer answer =
+      rig.ask({.action = Action::top, .records_max = 2, .grouped_by = GroupedBy::call});
+  const std::vector<FlowGroup> groups = merge({answer.groups});
+  ASSERT_EQ(groups.size(), 3U);
+  EXPECT_EQ(groups[0].flows, 3U);
+  FlowTuple call = web(0);
+  EXPECT_EQ(groups[0].key, call) << "whoever's port it came from";
+  FlowTuple pings = ping;
+  pings.src_port = 0;
+  EXPECT_EQ(groups[1].key, pings);
+  EXPECT_EQ(answer.records.size(), 2U) << "flows are recorded beside";
+}
+
 TEST(FlowQuery, GroupsTheFlowsThatMatch) {
   Rig rig(1000);
   rig.fill(1, 600);

@@ -253,7 +253,7 @@ TEST_P(MalformedTest, IsDroppedForItsReasonAndCounted) {
   for (std::size_t i = 0; i < frames.size(); ++i) {
     burst[i] = {.data = frames[i].data(), .length = static_cast<std::uint32_t>(frames[i].size())};
   }
-  pipeline.process(generation, 1, burst, outcomes, hits);
+  pipeline.process(generation, 1, burst, outcomes, {hits, {}});
 
   EXPECT_EQ(outcomes[1].action, Outcome::Action::drop);
   EXPECT_EQ(to_string(outcomes[1].reason), to_string(GetParam().reason));

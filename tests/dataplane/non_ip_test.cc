@@ -79,7 +79,7 @@ class NonIpTest : public testing::Test {
     const Frame frame{bytes.data(), static_cast<std::uint32_t>(bytes.size()), 0};
     Outcome outcome;
     pipeline_->process(
-        generation_, 5'000'000'000, std::span(&frame, 1), std::span(&outcome, 1), hits_);
+        generation_, 5'000'000'000, std::span(&frame, 1), std::span(&outcome, 1), {hits_, {}});
     return outcome;
   }
   void expect_passed(const Bytes& bytes) {

@@ -190,7 +190,7 @@ TEST(FinishChecksums, FinishesWhatThePipelineLetsThrough) {
       Frame{.data = init.data(), .length = static_cast<std::uint32_t>(init.size())},
       Frame{.data = bytes.data(), .length = static_cast<std::uint32_t>(bytes.size())}};
   std::array<Outcome, 2> outcomes;
-  pipeline.process(*generation, 1, burst, outcomes, hits);
+  pipeline.process(*generation, 1, burst, outcomes, {hits, {}});
   for (const Outcome& outcome : outcomes) {
     ASSERT_EQ(outcome.action, Outcome::Action::forward) << to_string(outcome.reason);
   }

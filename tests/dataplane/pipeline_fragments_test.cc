@@ -65,7 +65,7 @@ class PipelineFragments : public testing::Test {
       burst.push_back({bytes.data(), static_cast<std::uint32_t>(bytes.size()), port});
     }
     std::vector<Outcome> outcomes(burst.size());
-    pipeline_->process(*generation_, now_ns_, burst, outcomes, hits_);
+    pipeline_->process(*generation_, now_ns_, burst, outcomes, {hits_, {}});
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
       fates_.emplace_back();
       if (outcomes[i].action != Action::hold) {
@@ -328,10 +328,10 @@ TEST_F(PipelineFragments, AreJudgedByTheGenerationOfNow) {
 }
 
 TEST_F(PipelineFragments, OutliveASwapWhereFlowsAreKept) {
-  start({.conntrack = {.established = config::Conntrack::Established::keep}, .ports = 1});
   const auto parts = datagram(kDns4, 13);
   const std::size_t sent = send({parts[0]});
   publish(false);
+  generation_->kept_before = epoch_;
   send({parts[1], parts[2]});
   expect_forwarded(sent + 1);
   expect_forwarded(sent + 2);

@@ -35,7 +35,8 @@ class PipelineTcp : public testing::Test {
   Outcome send(Bytes bytes) {
     const Frame frame{bytes.data(), static_cast<std::uint32_t>(bytes.size())};
     Outcome outcome;
-    pipeline_->process(generation_, now_ns_, std::span(&frame, 1), std::span(&outcome, 1), hits_);
+    pipeline_->process(
+        generation_, now_ns_, std::span(&frame, 1), std::span(&outcome, 1), {hits_, {}});
     return outcome;
   }
   void passes(const Bytes& frame) {

@@ -79,7 +79,7 @@ class PipelineTest : public testing::Test {
       burst.push_back({bytes.data(), static_cast<std::uint32_t>(bytes.size()), port});
     }
     std::vector<Outcome> outcomes(burst.size());
-    pipeline_->process(*generation_, now_ns_, burst, outcomes, hits_);
+    pipeline_->process(*generation_, now_ns_, burst, outcomes, {hits_, resets_});
     return outcomes;
   }
   Outcome send(Bytes frame, PortIndex port = 0) { return send_burst({std::move(frame)}, port)[0]; }
@@ -120,6 +120,7 @@ class PipelineTest : public testing::Test {
   std::uint64_t epoch_ = 1;
   std::optional<Generation> generation_ = generation(true, 1);
   std::vector<std::uint64_t> hits_ = std::vector<std::uint64_t>(classifier::kBuiltinRules + 3);
+  std::vector<std::uint64_t> resets_ = hits_;
   std::optional<Pipeline> pipeline_{std::in_place, PipelineOptions{.ports = 2}};
   std::uint64_t now_ns_ = 5 * kSecond;
 };
@@ -297,15 +298,56 @@ TEST_F(PipelineTest, JudgesAFlowAgainOnceInABurst) {
   EXPECT_EQ(counters().revalidated.get(), 2U);
 }
 
-TEST_F(PipelineTest, KeepsEstablishedFlowsWhereConfigured) {
-  start({.conntrack = {.established = config::Conntrack::Established::keep}, .ports = 1});
+TEST_F(PipelineTest, LetsFlowsGoOnThatTheGenerationKeeps) {
+  const Ends later{"10.0.0.1", "10.0.0.2", 40001, 80};
   open_tcp(kTcp4);
   publish(false);
+  generation_->kept_before = epoch_;
   expect_forwarded(test::tcp_frame(kTcp4, test::kAck), false);
   expect_forwarded(test::tcp_frame(turned(kTcp4), test::kAck), true);
   EXPECT_EQ(counters().revalidated.get(), 0U);
-  expect_dropped(test::tcp_frame({"10.0.0.1", "10.0.0.2", 40001, 80}, test::kSyn),
-                 DropReason::policy_denied);
+  expect_dropped(test::tcp_frame(later, test::kSyn), DropReason::policy_denied);
+  expect_dropped(test::tcp_frame(turned(kTcp4), test::kSyn), DropReason::policy_denied);
+  expect_forwarded(test::tcp_frame(kTcp4, test::kAck), false);
+  EXPECT_EQ(counters().revalidated.get(), 0U);
+  // The same table in the same epoch, and nobody is kept any more.
+  generation_->kept_before = 0;
+  expect_dropped(test::tcp_frame(kTcp4, test::kAck), DropReason::policy_denied);
+  EXPECT_EQ(counters().flows_revoked.get(), 1U);
+}
+
+TEST_F(PipelineTest, JudgesFlowsOfAKeepingGenerationAgainUnderTheNext) {
+  const Ends later{"10.0.0.1", "10.0.0.2", 40001, 80};
+  open_tcp(kTcp4);
+  publish(true);
+  generation_->kept_before = epoch_;
+  open_tcp(later);
+  const std::uint64_t kept_before = epoch_;
+  publish(false);  // As an edit: who goes on already goes on.
+  generation_->kept_before = kept_before;
+  expect_forwarded(test::tcp_frame(kTcp4, test::kAck), false);
+  expect_dropped(test::tcp_frame(later, test::kAck), DropReason::policy_denied);
+}
+
+TEST_F(PipelineTest, CountsResetsByTheRulesThatAllowedTheConnection) {
+  open_tcp(kTcp4);
+  expect_forwarded(test::tcp_frame(turned(kTcp4), test::kRst | test::kAck), true);
+  EXPECT_EQ(counters().resets.get(), 1U);
+  EXPECT_EQ(resets_[kAllowRule], 1U);
+  EXPECT_EQ(resets_[kServerDenyRule], 0U);
+  send(test::tcp_frame(turned(kTcp4), test::kRst | test::kAck));  // It is over already.
+  EXPECT_EQ(counters().resets.get(), 1U);
+  open_tcp(kTcp6);
+  expect_forwarded(test::tcp_frame(kTcp6, test::kFin | test::kAck), false);
+  expect_forwarded(test::tcp_frame(turned(kTcp6), test::kFin | test::kAck), true);
+  EXPECT_EQ(counters().resets.get(), 1U) << "closed in order";
+  // Of a flow that goes on under another table, the rules have no names any more.
+  open_tcp({"10.0.0.1", "10.0.0.2", 40001, 80});
+  publish(false);
+  generation_->kept_before = epoch_;
+  expect_forwarded(test::tcp_frame({"10.0.0.1", "10.0.0.2", 40001, 80}, test::kRst), false);
+  EXPECT_EQ(counters().resets.get(), 2U);
+  EXPECT_EQ(resets_[kAllowRule], 1U);
 }
 
 TEST_F(PipelineTest, JudgesAConnectionOnUsedPortsAnew) {

@@ -43,16 +43,19 @@ TEST(TableSlot, CountersBelongToTheGenerationAndToTheReader) {
     TableSlot::Reader reader(slot, 1);
     reader.online();
     ASSERT_EQ(reader.current().rule_ids, 3U);
-    ASSERT_EQ(reader.hits().size(), 3U);
-    reader.hits()[2] = 7;
+    ASSERT_EQ(reader.counts().hits.size(), 3U);
+    ASSERT_EQ(reader.counts().resets.size(), 3U);
+    reader.counts().hits[2] = 7;
+    reader.counts().resets[1] = 5;
   }
-  EXPECT_EQ(slot.hits(1)[2], 7U);
-  EXPECT_EQ(slot.hits(0)[2], 0U);
+  EXPECT_EQ(slot.counts(1).hits[2], 7U);
+  EXPECT_EQ(slot.counts(0).hits[2], 0U);
   const auto retired = slot.publish(generation(2, 5));
   ASSERT_EQ(retired.size(), 2U);
-  EXPECT_EQ(retired[1][2], 7U);
-  ASSERT_EQ(slot.hits(1).size(), 5U);
-  EXPECT_EQ(slot.hits(1)[2], 0U);
+  EXPECT_EQ(retired[1].hits[2], 7U);
+  EXPECT_EQ(retired[1].resets[1], 5U);
+  ASSERT_EQ(slot.counts(1).hits.size(), 5U);
+  EXPECT_EQ(slot.counts(1).hits[2], 0U);
 }
 
 TEST(TableSlot, PublishWaitsForTheBurstOfAReader) {
@@ -125,7 +128,7 @@ TEST(TableSlot, SwapsUnderManyReaders) {
           const Generation& now = reader.current();
           backwards += now.epoch < last ? 1 : 0;
           last = now.epoch;
-          ++reader.hits()[now.epoch % now.rule_ids];
+          ++reader.counts().hits[now.epoch % now.rule_ids];
           reader.quiescent();
           if (turns == 0) {
             reading.count_down();

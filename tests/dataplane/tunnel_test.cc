@@ -74,7 +74,7 @@ class Judge {
     const Frame frame{bytes.data(), static_cast<std::uint32_t>(bytes.size()), 0};
     const Bytes before = bytes;
     Outcome outcome;
-    pipeline_.process(generation_, ++now_ns_, {&frame, 1}, {&outcome, 1}, hits_);
+    pipeline_.process(generation_, ++now_ns_, {&frame, 1}, {&outcome, 1}, {hits_, {}});
     EXPECT_EQ(bytes, before);  // What leaves is what came.
     return outcome;
   }

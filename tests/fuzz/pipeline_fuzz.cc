@@ -107,7 +107,7 @@ class Harness {
     }
     now_ns_ += kNsPerInput;
     std::array<Outcome, 2> outcomes;
-    pipeline_.process(generation_, now_ns_, frames, outcomes, hits_);
+    pipeline_.process(generation_, now_ns_, frames, outcomes, {hits_, {}});
     for (std::size_t i = 0; i < frames.size(); ++i) {
       check({frames[i].data, frames[i].length}, outcomes[i]);
     }
