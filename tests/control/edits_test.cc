@@ -150,6 +150,18 @@ TEST_F(Edits, AreUndone) {
   EXPECT_TRUE(allows("10.0.0.9", "10.0.0.2", 80));
 }
 
+TEST_F(Edits, LeaveTheRevisionAheadOfThemAsItWas) {
+  ASSERT_TRUE(edit({writing("policy.set", policy_text({81}))}));
+  const json before = (*call("status"))["running"];
+  ASSERT_TRUE(edit({writing("pod.add", pod_text("web-7", "web", "10.0.0.9"))}));
+  EXPECT_EQ((*call("show", {{"revision", 2}}))["objects_total"], 4);
+  EXPECT_EQ((*call("diff"))["changes"][0]["name"], "shop/web-7");
+  const Answer back = call("rollback");
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ((*back)["digest"], before["digest"]);
+  EXPECT_FALSE(allows("10.0.0.9", "10.0.0.2", 81));
+}
+
 TEST_F(Edits, AreExplainedAndShown) {
   ASSERT_TRUE(edit({writing("pod.add", pod_text("web-7", "web", "10.0.0.9"))}));
   const json explained =
