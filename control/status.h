@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/config.h"
+#include "control/change/open_changes.h"
 #include "control/change/trial.h"
 #include "control/reconcile.h"
 #include "policy/snapshot.h"
@@ -41,6 +42,7 @@ nlohmann::json history_json(const Reconcile& reconcile);
 /// The result of `status`.
 nlohmann::json status_json(const Daemon& daemon,
                            const Reconcile& reconcile,
+                           const OpenChanges& open,
                            const Trial& trial,
                            const std::optional<Undone>& last_undone);
 
