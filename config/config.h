@@ -114,6 +114,7 @@ struct Control {
   std::string socket = "/run/portcullis/control.sock";
   std::uint32_t clients_max = 64;
   std::uint32_t message_mb_max = 64;
+  std::uint32_t changes_max = 32;       // Received and not answered yet, of all clients together.
   std::uint32_t client_timeout_s = 30;  // A client that neither reads nor writes is dropped.
   // Names or numbers of groups whose members have a role. None in any: all may do everything.
   std::vector<std::string> observe_groups;

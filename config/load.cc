@@ -146,10 +146,11 @@ constexpr std::array<Key<NonIp>, 1> kNonIpKeys{{
     {"allow", [](NonIp& s, const Value& v) { v.read(s.allow, parse_non_ip); }},
 }};
 
-constexpr std::array<Key<Control>, 9> kControlKeys{{
+constexpr std::array<Key<Control>, 10> kControlKeys{{
     {"socket", [](Control& s, const Value& v) { v.read(s.socket); }},
     {"clients_max", [](Control& s, const Value& v) { v.read(s.clients_max, 1, 1024); }},
     {"message_mb_max", [](Control& s, const Value& v) { v.read(s.message_mb_max, 1, 1024); }},
+    {"changes_max", [](Control& s, const Value& v) { v.read(s.changes_max, 1, 1024); }},
     {"client_timeout_s", [](Control& s, const Value& v) { v.read(s.client_timeout_s, 1, 3600); }},
     {"observe_groups", [](Control& s, const Value& v) { v.read(s.observe_groups); }},
     {"operate_groups", [](Control& s, const Value& v) { v.read(s.operate_groups); }},

@@ -2,6 +2,7 @@
 #include "control/commands.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -29,6 +30,19 @@ constexpr std::string_view kMethods =
     "hello, commit, edit, confirm, plan, status, history, show, diff, rollback, explain, "
     "conntrack.list, "
     "conntrack.top, conntrack.stats, conntrack.flush, port.add and port.remove";
+
+/// One of those that are done one after another, and may wait for one another.
+bool is_change(std::string_view method) {
+  constexpr std::array kChanges{"plan", "commit", "edit", "rollback", "confirm"};
+  return std::find(kChanges.begin(), kChanges.end(), method) != kChanges.end();
+}
+
+RpcError no_place(const OpenChanges& open) {
+  return {.code = RpcCode::changes_wait,
+          .message = fmt::format("{} changes are not answered yet: ask again when some are, or "
+                                 "raise control.changes_max",
+                                 open.used())};
+}
 
 /// The port of `explain`: a number, or "-" for a flow that only rules without ports match.
 tl::expected<std::string, RpcError> port_text(const json& params) {
@@ -67,47 +81,69 @@ Commands::Commands(
       daemon_(daemon),
       changes_(changes),
       roles_(std::move(roles)),
-      ports_(daemon_.config, daemon_.port_driver) {}
+      ports_(daemon_.config, daemon_.port_driver),
+      open_(daemon_.config.control.changes_max) {}
 
 void Commands::handle(const Caller& caller, std::string message, const Server::Reply& reply) {
-  using Parsing = tl::expected<Request, Refusal>;
-  const auto proceed = [this, caller, reply](Parsing parsed) {
-    if (!parsed) {
-      reply(error_line(parsed.error().id, parsed.error().error));
-      return;
-    }
-    const auto answer_to = [reply, id = parsed->id, wants = parsed->wants_reply](Answer answer) {
-      if (!wants) {
-        reply({});
-      } else if (answer) {
-        reply(result_line(id, *std::move(answer)));
-      } else {
-        reply(error_line(id, answer.error()));
-      }
-    };
-    const std::string& method = parsed->method;
-    const auto permitted = roles_.permit(caller, method);
-    Done done = answer_to;
-    if (!permitted || is_audited(method)) {
-      const auto intent = intent_of(caller, parsed->params);
-      done = changes_.audited(caller.text(),
-                              audit_text(method, parsed->params),
-                              intent ? intent->comment : "",
-                              std::move(done));
-    }
-    if (!permitted) {
-      log::warn("control: {}", permitted.error().message);
-      return done(tl::unexpected(permitted.error()));
-    }
-    dispatch(caller, *std::move(parsed), done);
-  };
   if (message.size() <= kInlineBytesMax) {
-    proceed(parse_request(message));
+    proceed(caller, parse_request(message), nullptr, reply);
     return;
   }
-  auto parsed = std::make_shared<Parsing>();
+  // Nothing but a change is so large, and it waits for the lane as one.
+  OpenChanges::Place place = open_.enter();
+  if (!place) {
+    reply(error_line(nullptr, no_place(open_)));
+    return;
+  }
+  auto parsed = std::make_shared<tl::expected<Request, Refusal>>();
   lane_.run([parsed, message = std::move(message)] { *parsed = parse_request(message); },
-            [parsed, proceed] { proceed(std::move(*parsed)); });
+            [this, caller, parsed, place = std::move(place), reply]() mutable {
+              proceed(caller, std::move(*parsed), std::move(place), reply);
+            });
+}
+
+void Commands::proceed(const Caller& caller,
+                       tl::expected<Request, Refusal> parsed,
+                       OpenChanges::Place place,
+                       const Server::Reply& reply) {
+  if (!parsed) {
+    reply(error_line(parsed.error().id, parsed.error().error));
+    return;
+  }
+  Done done = [reply, id = parsed->id, wants = parsed->wants_reply](Answer answer) {
+    if (!wants) {
+      reply({});
+    } else if (answer) {
+      reply(result_line(id, *std::move(answer)));
+    } else {
+      reply(error_line(id, answer.error()));
+    }
+  };
+  const std::string& method = parsed->method;
+  const auto permitted = roles_.permit(caller, method);
+  if (!permitted || is_audited(method)) {
+    const auto intent = intent_of(caller, parsed->params);
+    done = changes_.audited(caller.text(),
+                            audit_text(method, parsed->params),
+                            intent ? intent->comment : "",
+                            std::move(done));
+  }
+  if (!permitted) {
+    log::warn("control: {}", permitted.error().message);
+    return done(tl::unexpected(permitted.error()));
+  }
+  if (is_change(method)) {
+    place = place ? std::move(place) : open_.enter();
+    if (!place) {
+      return done(tl::unexpected(no_place(open_)));
+    }
+    // Free ahead of the answer: who has it may ask for the next change.
+    done = [place = std::move(place), answered = std::move(done)](Answer answer) mutable {
+      place.reset();
+      answered(std::move(answer));
+    };
+  }
+  dispatch(caller, *std::move(parsed), done);
 }
 
 void Commands::dispatch(const Caller& caller, Request request, const Done& done) {
@@ -119,7 +155,8 @@ void Commands::dispatch(const Caller& caller, Request request, const Done& done)
     }
     return done(method == "status" ? status_json(daemon_,
                                                  reconcile_,
-                                                 {.trial = changes_.trial(),
+                                                 {.open = open_,
+                                                  .trial = changes_.trial(),
                                                   .last_undone = changes_.last_undone(),
                                                   .drain = changes_.drain()})
                                    : history_json(reconcile_));

@@ -9,6 +9,7 @@
 
 #include "control/access/roles.h"
 #include "control/change/changes.h"
+#include "control/change/open_changes.h"
 #include "control/live/view.h"
 #include "control/loop.h"
 #include "control/port/ports.h"
@@ -31,6 +32,11 @@ class Commands {
   void handle(const Caller& caller, std::string message, const Server::Reply& reply);
 
  private:
+  /// What parsing made of a message; `place` is that of a large one.
+  void proceed(const Caller& caller,
+               tl::expected<Request, Refusal> parsed,
+               OpenChanges::Place place,
+               const Server::Reply& reply);
   void dispatch(const Caller& caller, Request request, const Done& done);
 
   [[nodiscard]] Answer hello(const nlohmann::json& params) const;
@@ -56,6 +62,7 @@ class Commands {
   Changes& changes_;
   const Roles roles_;
   Ports ports_;
+  OpenChanges open_;
 };
 
 }  // namespace portcullis::control

@@ -38,6 +38,7 @@ enum class RpcCode : int {
   forbidden = -32016,         // The caller has not the role that the method takes.
   not_kept = -32017,          // The disk did not take the change, so it was not enforced.
   port_refused = -32018,      // A port could not come or go; nothing has changed.
+  changes_wait = -32019,      // Too many changes wait to be done.
 };
 
 struct RpcError {

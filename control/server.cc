@@ -105,6 +105,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   std::map<std::uint64_t, std::shared_ptr<Client>> clients;  // By a serial that never repeats.
   std::uint64_t next_serial = 0;
   bool listening = true;  // False: out of descriptors, waiting for the next sweep.
+  Clock::time_point swept = Clock::now();
 
   Result<void> begin();
   void accept_clients();
@@ -387,6 +388,13 @@ void Server::State::sweep() {
     loop.change(listener.fd(), EPOLLIN);
   }
   const Clock::time_point now = Clock::now();
+  // What came while this thread was away is not read yet: that time is not the clients'.
+  if (const auto away = now - swept - kSweepPeriod; away > kSweepPeriod) {
+    for (const auto& [serial, client] : clients) {
+      client->deadline += client->state == Client::State::working ? Clock::duration(0) : away;
+    }
+  }
+  swept = now;
   std::vector<std::uint64_t> late;
   for (const auto& [serial, client] : clients) {
     if (client->deadline <= now) {

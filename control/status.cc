@@ -134,6 +134,7 @@ json used_of(std::size_t used, std::size_t limit) {
 /// What has a limit, and how much of it is taken.
 json limits_json(const config::Conntrack& conntrack,
                  const Reconcile& reconcile,
+                 const OpenChanges& open,
                  const dataplane::DataplaneStatus& plane) {
   const std::deque<Revision>& history = reconcile.history();
   std::size_t addresses = 0;
@@ -147,7 +148,8 @@ json limits_json(const config::Conntrack& conntrack,
           {"flows", {{"used", flows["flows"]}, {"limit", flows["flows_max"]}}},
           {"ports", used_of(plane.ports.size(), limits::kPortsMax)},
           {"port_addresses", used_of(addresses, limits::kPodAddressesMax)},
-          {"revisions", used_of(history.size(), reconcile.options().history_max)}};
+          {"revisions", used_of(history.size(), reconcile.options().history_max)},
+          {"changes", used_of(open.used(), open.limit())}};
 }
 
 json total_drops_json(const dataplane::DataplaneStatus& plane) {
@@ -322,7 +324,7 @@ json status_json(const Daemon& daemon, const Reconcile& reconcile, const Pending
                {"workers", list_of(plane.workers, worker_json)},
                {"drops", total_drops_json(plane)},
                {"conntrack", conntrack_json(daemon.config.conntrack, plane)},
-               {"limits", limits_json(daemon.config.conntrack, reconcile, plane)},
+               {"limits", limits_json(daemon.config.conntrack, reconcile, pending.open, plane)},
                {"unselected", runs ? reconcile.coverage().unselected() : json()},
                {"unmanaged", runs ? reconcile.coverage().unmanaged(plane.ports) : json()},
                {"rules", list_of(rules, total_json)},

@@ -12,6 +12,7 @@
 
 #include "config/config.h"
 #include "control/change/drain.h"
+#include "control/change/open_changes.h"
 #include "control/change/trial.h"
 #include "control/reconcile.h"
 #include "policy/snapshot.h"
@@ -41,6 +42,7 @@ nlohmann::json trial_json(const Trial& trial);
 nlohmann::json history_json(const Reconcile& reconcile);
 /// Changes that are not over yet, and the last that came to nothing.
 struct Pending {
+  const OpenChanges& open;
   const Trial& trial;
   const std::optional<Undone>& last_undone;
   const std::optional<Drain>& drain;

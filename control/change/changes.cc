@@ -215,7 +215,7 @@ void Changes::rollback(std::optional<std::uint64_t> number, Intent intent, Done 
   bring_back(*target, std::move(intent), std::move(done));
 }
 
-/// The revision stays alive even if it leaves the history meanwhile.
+/// The revision stays alive even if it leaves the history meanwhile: keep() refuses it then.
 void Changes::bring_back(const Revision& revision, Intent intent, Done done) {
   auto change = std::make_shared<Change>();
   change->intent = std::move(intent);
@@ -251,6 +251,19 @@ tl::expected<void, RpcError> Changes::may_change(const Intent& intent) const {
                   tried,
                   trial_.tried().intent.who,
                   span_text(trial_.left(Trial::Clock::now()))));
+}
+
+/// Its content may have gone from the disk with it; and single objects have changed that of a batch
+/// that now stands under a later number.
+tl::expected<void, RpcError> Changes::may_go_back(const Intent& intent) const {
+  const auto& number = intent.rollback_to;
+  if (!number || (trial_.pending() && trial_.base().number == *number)) {
+    return {};
+  }
+  if (const auto found = reconcile_.find(number); !found) {
+    return refuse(RpcCode::unknown_revision, found.error().message);
+  }
+  return {};
 }
 
 tl::expected<void, RpcError> Changes::may_confirm(std::optional<std::uint64_t> number) const {
@@ -368,6 +381,9 @@ void Changes::keep(const std::shared_ptr<Change>& change) {
   // A trial may have begun while this was compiled.
   if (const auto free = may_change(change->intent); !free) {
     return refuse_change(change->intent, free.error(), change->done);
+  }
+  if (const auto there = may_go_back(change->intent); !there) {
+    return refuse_change(change->intent, there.error(), change->done);
   }
   const bool ends = fate_of(change->intent) == Established::Fate::revalidate || !reconcile_.table();
   if ((archive_ == nullptr && ends) || reconcile_.enforces(*change->prepared)) {

@@ -75,6 +75,8 @@ class Changes {
   void undo_trial(std::string reason);
   /// Errors: a trial is under way that this change is no part of.
   [[nodiscard]] tl::expected<void, RpcError> may_change(const Intent& intent) const;
+  /// Errors: the revision to go back to has left the history while this waited.
+  [[nodiscard]] tl::expected<void, RpcError> may_go_back(const Intent& intent) const;
   /// Errors: the revision is not on trial, or no longer.
   [[nodiscard]] tl::expected<void, RpcError> may_confirm(std::optional<std::uint64_t> number) const;
   /// Says that a change did not happen, to the log, to `status` and to who asked.

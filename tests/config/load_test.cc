@@ -227,7 +227,8 @@ TEST(Parse, RefusesValuesOutOfTheirRange) {
                            "[limits]\nhistory_max = 33",
                            "[limits]\nhistory_max = 0",
                            "[conntrack]\nudp_timeout_s = 0",
-                           "[control]\nclients_max = 1025"}) {
+                           "[control]\nclients_max = 1025",
+                           "[control]\nchanges_max = 0"}) {
     EXPECT_NE(complaints(line).find("must be between"), std::string::npos) << line;
   }
   EXPECT_EQ(complaints("[eal]\nidle = \"slep\"\n"),

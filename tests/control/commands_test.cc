@@ -103,6 +103,7 @@ TEST_F(ControlPlane, TellsHowMuchIsLeftOfWhatHasALimit) {
   EXPECT_EQ(limits["ports"], json({{"used", 1}, {"limit", 256}}));
   EXPECT_EQ(limits["port_addresses"], json({{"used", 0}, {"limit", 1024}}));
   EXPECT_EQ(limits["revisions"], json({{"used", 2}, {"limit", 16}}));
+  EXPECT_EQ(limits["changes"], json({{"used", 0}, {"limit", 32}}));
 }
 
 TEST_F(ControlPlane, TellsWhatPolicyDoesNotReach) {
@@ -123,7 +124,8 @@ TEST_F(ControlPlane, TellsWhatPolicyDoesNotReach) {
   const std::string text = ask_status(target()).output;
   EXPECT_NE(text.find("1 policy selects no pod: shop/idle (idle.yaml:"), std::string::npos) << text;
   EXPECT_NE(text.find("1 without an address (shop/late)"), std::string::npos) << text;
-  EXPECT_NE(text.find("of 1024 MiB, port addresses 0 of 1024, ports 1 of 256"), std::string::npos)
+  EXPECT_NE(text.find("of 1024 MiB, changes 0 of 32, port addresses 0 of 1024, ports 1 of 256"),
+            std::string::npos)
       << text;
 }
 

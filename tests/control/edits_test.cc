@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Single objects through the control socket: what they change, and what is said of them.
+#include <chrono>
 #include <cstdint>
+#include <future>
 #include <string>
+#include <thread>
 
 #include "classifier/lookup.h"
 #include "tests/control/edit_words.h"
@@ -174,6 +177,41 @@ TEST_F(Edits, AreUndone) {
   EXPECT_TRUE(allows("10.0.0.1", "10.0.0.2", 80));
   ASSERT_TRUE(edit({writing("pod.add", pod_text("web-9", "web", "10.0.0.9"))}));
   EXPECT_TRUE(allows("10.0.0.9", "10.0.0.2", 80));
+}
+
+TEST_F(Edits, LeaveTheRevisionAheadOfThemAsItWas) {
+  ASSERT_TRUE(edit({writing("policy.set", policy_text({81}))}));
+  const json before = (*call("status"))["running"];
+  ASSERT_TRUE(edit({writing("pod.add", pod_text("web-7", "web", "10.0.0.9"))}));
+  EXPECT_EQ((*call("show", {{"revision", 2}}))["objects_total"], 4);
+  EXPECT_EQ((*call("diff"))["changes"][0]["name"], "shop/web-7");
+  const Answer back = call("rollback");
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ((*back)["digest"], before["digest"]);
+  EXPECT_FALSE(allows("10.0.0.9", "10.0.0.2", 81));
+}
+
+TEST_F(Edits, AreNotUndoneByARollbackToWhatIsGoneAtItsTurn) {
+  ASSERT_TRUE(edit({writing("pod.add", pod_text("web-7", "web", "10.0.0.9"))}));
+  std::promise<void> go_on;
+  server_.run(
+      [&] { server_.lane().run([held = go_on.get_future().share()] { held.wait(); }, [] {}); });
+  Client changes = server_.connect();
+  ASSERT_TRUE(changes.submit("edit", steps({removing("pod.remove", "shop/web-7")})));
+  while ((*call("status"))["limits"]["changes"]["used"] == 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  Client goes_back = server_.connect();
+  ASSERT_TRUE(goes_back.submit("rollback", {{"revision", 2}}));
+  while ((*call("status"))["limits"]["changes"]["used"] == 1) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  go_on.set_value();
+  EXPECT_TRUE(changes.take().value().has_value()) << "revision 3, which stands for 2 as well";
+  const Answer refused = goes_back.take().value();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, RpcCode::unknown_revision);
+  EXPECT_EQ((*call("status"))["running"]["revision"], 3);
 }
 
 TEST_F(Edits, AreExplainedAndShown) {

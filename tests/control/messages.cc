@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -151,7 +152,24 @@ void say_ports(LivePlane& plane) {
   say(plane, "port.remove", {{"name", "up"}});
 }
 
+/// While another one waits for the lane.
+void say_one_change_too_many(LivePlane& plane) {
+  std::promise<void> go_on;
+  plane.server_.run([&] {
+    plane.server_.lane().run([held = go_on.get_future().share()] { held.wait(); }, [] {});
+  });
+  Client waiting = plane.server_.connect();
+  PORTCULLIS_CHECK(waiting.submit("rollback", json::object()));
+  while (say(plane, "status")["result"]["limits"]["changes"]["used"] == 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  say(plane, "rollback");
+  go_on.set_value();
+  PORTCULLIS_CHECK(waiting.take().value().has_value());
+}
+
 void say_troubles(LivePlane& plane) {
+  say_one_change_too_many(plane);
   plane.server_.run([&] { plane.publisher_.broken = true; });
   say(plane, "commit", {{"manifests", manifests(shop({99}))}});
   say(plane, "conntrack.list");
@@ -176,6 +194,7 @@ config::Config node() {
 void say_everything() {
   LivePlane plane;
   plane.config_ = node();
+  plane.config_.control.changes_max = 1;
   plane.roles_ = *Roles::of({.operate_groups = {"70002"}});
   say_changes(plane);
   say_trial(plane);

@@ -165,6 +165,22 @@ TEST(Server, DropsAClientThatDoesNotReadItsAnswerAndServesOthers) {
   EXPECT_FALSE(slow.receive());  // What the kernel held, then the end: no whole line.
 }
 
+TEST(Server, CountsNoTimeInWhichItWasAwayItself) {
+  const LiveServer server({.client_timeout = 400ms},
+                          [](LiveServer&, const std::string& message, const Server::Reply& reply) {
+                            if (message == "go away") {
+                              std::this_thread::sleep_for(1s);
+                            }
+                            reply(message);
+                          });
+  Client honest = server.connect();
+  EXPECT_EQ(ask(honest, "hello"), "hello");
+  Client other = server.connect();
+  ASSERT_TRUE(other.send("go away"));
+  std::this_thread::sleep_for(200ms);
+  EXPECT_EQ(ask(honest, "in time"), "in time");
+}
+
 TEST(Server, ServesOthersUnderAFlood) {
   const LiveServer server({}, echo);
   std::atomic<bool> stop = false;
