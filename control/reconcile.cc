@@ -173,8 +173,7 @@ Result<std::unique_ptr<Live>> Reconcile::start_live(
   PORTCULLIS_TRY(const policy::Lowered lowered, lower(*snapshot));
   describe(*snapshot, lowered, options_.node_addresses, candidate);
   PORTCULLIS_TRY(auto live, Live::start(snapshot, std::move(digest), lowered, options_.compiling));
-  // Of its own: the live one goes on to change, this stays what the history remembers.
-  candidate.world = std::make_shared<const policy::World>(snapshot);
+  candidate.world = live->world();
   candidate.table = live->table();
   return live;
 }

@@ -132,7 +132,6 @@ std::vector<RuleChange> rule_changes(std::span<const policy::Replaced<NetworkPol
   return changes;
 }
 
-
 std::optional<RuleName> name_of(const RuleKeys& keys, classifier::RuleId rule) {
   if (classifier::is_builtin(rule)) {
     return RuleName{.builtin = builtin_name(rule)};
@@ -156,8 +155,7 @@ void RuleLedger::add(Packets& packets, std::span<const dataplane::RuleHits> hits
 
 void RuleLedger::add(ByNamespace& measured, std::span<const dataplane::RuleHits> hits) const {
   for (const dataplane::RuleHits& hit : hits) {
-    const RuleKey* const key =
-        classifier::is_builtin(hit.rule) ? nullptr : find(keys_, hit.rule);
+    const RuleKey* const key = classifier::is_builtin(hit.rule) ? nullptr : find(keys_, hit.rule);
     if (key == nullptr || key->origin.is_static) {
       continue;
     }

@@ -68,6 +68,8 @@ class RuleLedger {
   /// Another table runs; `retired` is what the one before it had counted. Rules that are gone
   /// are forgotten.
   void replace(RuleKeys keys, std::span<const dataplane::RuleHits> retired);
+  /// Another table runs whose rules are the same.
+  void keep(std::span<const dataplane::RuleHits> retired);
   /// Another table runs that has these rules in place of some of the last one's.
   void change(std::span<const RuleChange> changes, std::span<const dataplane::RuleHits> retired);
   /// The same table runs under other names (places in files).
@@ -88,8 +90,6 @@ class RuleLedger {
   using Packets = std::unordered_map<std::string, std::uint64_t>;
   void add(Packets& packets, std::span<const dataplane::RuleHits> hits) const;
   void add(ByNamespace& measured, std::span<const dataplane::RuleHits> hits) const;
-
-  void keep(std::span<const dataplane::RuleHits> retired);
 
   RuleKeys keys_;              // Of the running table.
   Packets past_;               // Under earlier tables, by key.

@@ -53,9 +53,7 @@ Result<std::uint64_t> await_revision(const std::string& socket,
                                      std::uint64_t revision,
                                      milliseconds timeout) {
   const Clock::time_point deadline = Clock::now() + timeout;
-  const auto left = [deadline] {
-    return std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
-  };
+  const auto left = [deadline] { return std::chrono::ceil<milliseconds>(deadline - Clock::now()); };
   milliseconds pause = kFirstPause;
   while (true) {
     const Reading reading = read_running(socket, std::max(left(), kPatience));

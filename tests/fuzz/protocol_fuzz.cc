@@ -10,6 +10,7 @@
 #include "control/change/steps.h"
 #include "control/protocol.h"
 #include "control/render.h"
+#include "control/words/changes.h"
 #include "policy/edit.h"
 
 namespace {

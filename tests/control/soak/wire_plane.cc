@@ -40,7 +40,9 @@ std::string with_eal(const char* port) {
 }  // namespace
 
 Result<Publication> WirePublisher::publish(std::shared_ptr<const classifier::Table> table,
-                                           std::size_t rule_ids) {
+                                           std::size_t rule_ids,
+                                           dataplane::Kept kept) {
+  PORTCULLIS_CHECK(kept != dataplane::Kept::all);
   auto next = std::make_unique<dataplane::Generation>();
   next->epoch = ++epoch_;
   next->table = std::move(table);
@@ -58,6 +60,10 @@ Result<Publication> WirePublisher::publish(std::shared_ptr<const classifier::Tab
     after_each_();
   }
   return publication;
+}
+
+Result<std::vector<dataplane::RuleHits>> WirePublisher::end_kept() {
+  return fail("no flows are kept");
 }
 
 std::vector<dataplane::RuleHits> WirePublisher::rule_hits() const {

@@ -22,6 +22,7 @@
 namespace portcullis::control {
 
 /// The engine as reconcile sees it; the first table starts it. Says when which table is in force.
+/// Every flow is judged by it: nobody here asks for flows that go on as they were judged.
 class WirePublisher : public Publisher {
  public:
   WirePublisher(const config::Config& config, InForce& in_force)
@@ -31,7 +32,9 @@ class WirePublisher : public Publisher {
   void after_each(Task task) { after_each_ = std::move(task); }
 
   Result<Publication> publish(std::shared_ptr<const classifier::Table> table,
-                              std::size_t rule_ids) override;
+                              std::size_t rule_ids,
+                              dataplane::Kept kept) override;
+  Result<std::vector<dataplane::RuleHits>> end_kept() override;
   [[nodiscard]] std::vector<dataplane::RuleHits> rule_hits() const override;
   [[nodiscard]] dataplane::DataplaneStatus status() const override;
   [[nodiscard]] Result<std::vector<dataplane::FlowAnswer>> flows(
