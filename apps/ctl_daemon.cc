@@ -200,7 +200,8 @@ void add_rollback(CLI::App& program, int& exit_code) {
 void add_show(CLI::App& program, int& exit_code) {
   auto options = std::make_shared<RevisionOptions>();
   CLI::App* verb = program.add_subcommand("show", "A revision of the history, with its objects");
-  verb->add_option("revision", options->revision, "Its number; without one, the running revision")
+  verb->add_option(
+          "revision", options->revision, "Its number; without one, or 0, the running revision")
       ->type_name("N");
   add_daemon_options(*verb, options->daemon);
   verb->callback([options, &exit_code] {

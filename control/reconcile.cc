@@ -401,7 +401,7 @@ Result<const Revision*> Reconcile::find(std::optional<std::uint64_t> number) con
     return &history_[history_.size() - 2];
   }
   for (const Revision& revision : history_) {
-    if (revision.number == *number) {
+    if (revision.number == *number || (*number == 0 && &revision == &history_.back())) {
       return &revision;
     }
   }

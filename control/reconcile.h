@@ -213,7 +213,7 @@ class Reconcile {
   /// Enforces the last revision of a recalled history, whose content this is. Errors: as apply().
   Result<Applied> resume(Candidate candidate);
 
-  /// The snapshot of revision `number`, or of the one ahead of the running one.
+  /// Revision `number`, where 0 is the running one, or the one ahead of the running one.
   /// Errors: not in the history.
   [[nodiscard]] Result<const Revision*> find(std::optional<std::uint64_t> number) const;
 

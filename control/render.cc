@@ -178,7 +178,8 @@ std::string render_status(const json& result) {
 }
 
 std::string render_history(const json& result) {
-  std::vector<Row> rows{{"REVISION", "TIME", "WHO", "POLICIES", "PODS", "CONTENT", "COMMENT"}};
+  std::vector<Row> rows{
+      {"REVISION", "TIME", "WHO", "POLICIES", "PODS", "TABLE", "CONTENT", "COMMENT"}};
   const json& revisions = part(result, "revisions");
   for (std::size_t i = 0; i < revisions.size(); ++i) {
     const json& revision = revisions[i];
@@ -193,6 +194,7 @@ std::string render_history(const json& result) {
                     text(revision, "who"),
                     text(counts, "policies"),
                     text(counts, "pods"),
+                    bytes_text(number(part(revision, "table"), "bytes")),
                     short_digest(revision, "digest"),
                     comment});
   }

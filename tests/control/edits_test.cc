@@ -223,6 +223,7 @@ TEST_F(Edits, AreExplainedAndShown) {
   EXPECT_NE(explained["text"].get<std::string>().find("shop/web-7"), std::string::npos);
   EXPECT_NE(explained["text"].get<std::string>().find("policy.yaml"), std::string::npos);
   EXPECT_EQ((*call("show"))["objects_total"], 5);
+  EXPECT_EQ((*call("show", {{"revision", 0}}))["revision"], 2);
   const json diff = *call("diff");
   ASSERT_EQ(diff["changes"].size(), 1U);
   EXPECT_EQ(diff["changes"][0]["name"], "shop/web-7");
