@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <map>
 #include <random>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "classifier/lookup.h"
 #include "policy/evaluate.h"
 #include "policy/lowering/set_words.h"
+#include "tests/support/cluster.h"
 #include "tests/support/world.h"
 
 namespace portcullis::control {
@@ -236,6 +238,42 @@ TEST(Live, JudgesAsTheWholeContentAfterEveryBatch) {
   // Walks that only compile anew would prove nothing.
   EXPECT_GT(ways["in place"] + ways["addresses"], worlds);
   EXPECT_GT(ways["rows"], 4 * worlds);
+}
+
+/// Policies that come and go leave free slots: what comes later fills them.
+TEST(Live, DoesNotGrowWithWhatHasGone) {
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->namespaces = {{"shop", {}, {}}};
+  snapshot->pods = {test::pod("shop", "a", {"10.0.0.1"}, {{"app", "a"}}),
+                    test::pod("shop", "b", {"10.0.0.2"}, {{"app", "b"}})};
+  snapshot->policies = {test::ingress_policy("shop", "first", test::with("app", "a"))};
+  const auto lowered = policy::lower(*snapshot, {}).value();
+  const auto live = Live::start(snapshot, policy::ContentDigest(*snapshot), lowered, {}).value();
+  const auto carry_out = [&](const Edit& edit) {
+    const auto plan = live->plan(std::span(&edit, 1));
+    ASSERT_TRUE(plan);
+    ASSERT_EQ(plan->why_whole, "");
+    ASSERT_TRUE(live->update(*plan));
+  };
+  for (std::uint16_t i = 0; i < 300; ++i) {
+    policy::PolicyRule rule{{policy::PodPeer{{}, test::with("app", i % 2 == 0 ? "b" : "c")}},
+                            {test::port(classifier::kProtocolTcp, i, i)},
+                            {}};
+    const std::string name = fmt::format("p{}", i % 3);
+    carry_out({.kind = policy::Kind::policy,
+               .key = {"shop", name},
+               .policy = std::make_shared<const policy::NetworkPolicy>(test::ingress_policy(
+                   "shop", name, test::with("app", i % 5 == 0 ? "a" : "b"), {rule, rule}))});
+    if (i % 4 == 3) {
+      carry_out(
+          {.kind = policy::Kind::policy, .verb = policy::Verb::remove, .key = {"shop", name}});
+    }
+  }
+  // Three policies of three rules at most at once, beside the first; each rule of its own ports.
+  EXPECT_LE(live->rule_slots(), 1U + 3 * 3);
+  EXPECT_LE(live->lowered().rules.sets.size(), 5U);
+  EXPECT_LE(live->lowered().rules.port_sets.size(), 6U);
+  EXPECT_LE(live->lowered().provenance.size(), 1U + 3 * 3);
 }
 
 }  // namespace
