@@ -212,7 +212,7 @@ void add_static_rules(const std::vector<NamedStaticRule>& rules, Lowered& lowere
     rule.provenance = static_cast<std::uint32_t>(lowered.provenance.size());
     lowered.provenance.push_back(
         {.kind = "static rule", .policy = one.name, .where = one.where, .is_static = true});
-    lowered.rules.static_rules.push_back(std::move(rule));
+    lowered.rules.static_rules.push_back(rule);
   }
 }
 

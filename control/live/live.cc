@@ -36,7 +36,7 @@ Live::Live(const std::shared_ptr<const policy::Snapshot>& snapshot,
       rulebook_(snapshot, lowered),
       updater_(std::move(updater)) {}
 
-Result<std::unique_ptr<Live>> Live::start(std::shared_ptr<const policy::Snapshot> snapshot,
+Result<std::unique_ptr<Live>> Live::start(const std::shared_ptr<const policy::Snapshot>& snapshot,
                                           policy::ContentDigest digest,
                                           const policy::Lowered& lowered,
                                           const classifier::CompileOptions& options) {

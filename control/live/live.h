@@ -26,10 +26,11 @@ class Live {
  public:
   /// `digest` and `lowered` are of `snapshot`, with what else there is of rules. Compiles it.
   /// Errors: those of compile().
-  static Result<std::unique_ptr<Live>> start(std::shared_ptr<const policy::Snapshot> snapshot,
-                                             policy::ContentDigest digest,
-                                             const policy::Lowered& lowered,
-                                             const classifier::CompileOptions& options);
+  static Result<std::unique_ptr<Live>> start(
+      const std::shared_ptr<const policy::Snapshot>& snapshot,
+      policy::ContentDigest digest,
+      const policy::Lowered& lowered,
+      const classifier::CompileOptions& options);
 
   /// Edits that the world has taken, but the table has not.
   struct Plan {

@@ -179,8 +179,10 @@ Roster::Identity Roster::identity_of(const Pod& pod) const {
     return port_names_.contains(port.name);
   });
   std::ranges::sort(identity.ports, {}, tied);
-  const auto twins = std::ranges::unique(identity.ports, {}, tied);
-  identity.ports.erase(twins.begin(), twins.end());
+  const auto twins = std::unique(identity.ports.begin(),
+                                 identity.ports.end(),
+                                 [&](const auto& a, const auto& b) { return tied(a) == tied(b); });
+  identity.ports.erase(twins, identity.ports.end());
   return identity;
 }
 
