@@ -63,8 +63,7 @@ class Live {
   /// What runs, as lower() would say it but for the order of endpoints and rules, and for free
   /// slots among them. Costs a copy.
   [[nodiscard]] policy::Lowered lowered() const;
-  /// Rules of policies; their slots, with the free ones.
-  [[nodiscard]] std::size_t rules() const { return rulebook_.rules(); }
+  /// Places of policies' rules, with the free ones.
   [[nodiscard]] std::size_t rule_slots() const { return updater_.rules().rules.size(); }
 
  private:
