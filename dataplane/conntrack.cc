@@ -54,14 +54,15 @@ Conntrack::Conntrack(const config::Conntrack& config, std::uint64_t seed) : time
 
 Conntrack::Found Conntrack::find_in(const Bucket& bucket, const Sought& sought) const noexcept {
   for (unsigned left = slots_with(bucket, tag_of(sought.hash)); left != 0; left &= left - 1) {
-    if (const Found found = try_entry(bucket.entries[__builtin_ctz(left)], sought)) {
+    Found found{.index = bucket.entries[__builtin_ctz(left)]};
+    if (is_of(found.index, sought.tuple, sought.answer, found.is_reply)) {
       return found;
     }
   }
   return {};
 }
 
-Conntrack::Found Conntrack::search(const Sought& sought, std::uint64_t now_ns) noexcept {
+Conntrack::Found Conntrack::find(const Sought& sought, std::uint64_t now_ns) noexcept {
   const Bucket& first = buckets_[first_bucket(sought.hash)];
   Found found = find_in(first, sought);
   if (!found && first.sent_on != 0) {

@@ -21,6 +21,7 @@
 //   4. A bucket has sent on as many flows as name it first and lie in their second bucket.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -84,9 +85,14 @@ class Conntrack {
     bool answer = false;
     std::uint64_t hash = 0;
   };
-  /// The live flow of a tuple. One that has timed out is ended here. `likely` is looked at first:
-  /// it may be the flow's entry, any other, or none.
-  Found find(const Sought& sought, std::uint64_t now_ns, std::uint32_t likely = kNoEntry) noexcept;
+  /// The live flow of a tuple. One that has timed out is ended here.
+  Found find(const Sought& sought, std::uint64_t now_ns) noexcept;
+  /// True where `likely`, which may be any entry or none, is the live flow of a tuple, as find()
+  /// would say; it then has its direction. Nearly always, of what prefetch_entries() said.
+  bool confirm(Found& likely,
+               const FlowTuple& tuple,
+               bool answer,
+               std::uint64_t now_ns) const noexcept;
 
   /// Adds a flow. REQUIRES: find() has just not found it.
   /// Errors: kNoEntry when there is no room, even after ending flows that timed out or are
@@ -135,9 +141,12 @@ class Conntrack {
   static unsigned slots_with(const Bucket& bucket, std::uint16_t tag) noexcept;
   [[nodiscard]] std::size_t first_bucket(std::uint64_t hash) const noexcept;
   [[nodiscard]] std::size_t second_bucket(std::uint64_t hash) const noexcept;
-  [[nodiscard]] Found try_entry(std::uint32_t index, const Sought& sought) const noexcept;
+  /// Whether a tuple is of that entry's flow, and if so whether against its direction.
+  [[nodiscard]] bool is_of(std::uint32_t index,
+                           const FlowTuple& tuple,
+                           bool answer,
+                           bool& is_reply) const noexcept;
   [[nodiscard]] Found find_in(const Bucket& bucket, const Sought& sought) const noexcept;
-  Found search(const Sought& sought, std::uint64_t now_ns) noexcept;
   [[nodiscard]] Slot free_slot(std::uint64_t hash) noexcept;
   bool evict_from_buckets(std::uint64_t hash, std::uint64_t now_ns) noexcept;
   bool evict_anywhere(std::uint64_t now_ns) noexcept;
@@ -164,22 +173,22 @@ class Conntrack {
 // What every packet needs, here to be inlined.
 
 namespace conntrack_detail {
-/// How a tuple runs along the flow of an entry.
-struct Match {
-  bool along = false;
-  bool against = false;
+/// How a tuple differs from a flow in either direction; 0: not at all.
+struct Difference {
+  std::uint64_t along = 0;
+  std::uint64_t against = 0;
 };
 
 /// Both at once and without a branch: which way the next packet goes is random to the processor.
-inline Match match(const FlowTuple& flow, const FlowTuple& tuple) noexcept {
+inline Difference difference(const FlowTuple& flow, const FlowTuple& tuple) noexcept {
   const TupleWords a = words_of(flow);
   const TupleWords b = words_of(tuple);
   const auto differs = [](TupleWords::Address x) { return x[0] | x[1]; };
   const std::uint64_t kind = a.kind ^ b.kind;
   const std::uint64_t along = a.ports ^ b.ports;
   const std::uint64_t against = a.ports ^ std::rotl(b.ports, 16);
-  return {.along = (differs((a.src ^ b.src) | (a.dst ^ b.dst)) | along | kind) == 0,
-          .against = (differs((a.src ^ b.dst) | (a.dst ^ b.src)) | against | kind) == 0};
+  return {.along = differs((a.src ^ b.src) | (a.dst ^ b.dst)) | along | kind,
+          .against = differs((a.src ^ b.dst) | (a.dst ^ b.src)) | against | kind};
 }
 
 }  // namespace conntrack_detail
@@ -243,26 +252,22 @@ inline unsigned Conntrack::slots_with(const Bucket& bucket, std::uint16_t tag) n
   return likely;
 }
 
-inline Conntrack::Found Conntrack::try_entry(std::uint32_t index,
-                                             const Sought& sought) const noexcept {
-  const auto [along, against] = conntrack_detail::match(entries_[index].tuple, sought.tuple);
-  const bool may_reverse = !is_icmp(sought.tuple.protocol);
-  if (unsigned{along} | (unsigned{against} & unsigned{may_reverse})) {
-    // Only queries have answers, and theirs all run along.
-    return {.index = index, .is_reply = !along || sought.answer};
-  }
-  return {};
+inline bool Conntrack::is_of(std::uint32_t index,
+                             const FlowTuple& tuple,
+                             bool answer,
+                             bool& is_reply) const noexcept {
+  const auto [along, against] = conntrack_detail::difference(entries_[index].tuple, tuple);
+  // Only queries have answers, and theirs all run along.
+  is_reply = (along != 0) | answer;
+  return std::min(along, against | std::uint64_t{is_icmp(tuple.protocol)}) == 0;
 }
 
-inline Conntrack::Found Conntrack::find(const Sought& sought,
-                                        std::uint64_t now_ns,
-                                        std::uint32_t likely) noexcept {
-  if (likely != kNoEntry && entries_[likely].deadline_ns > now_ns) [[likely]] {
-    if (const Found found = try_entry(likely, sought)) [[likely]] {
-      return found;
-    }
-  }
-  return search(sought, now_ns);
+inline bool Conntrack::confirm(Found& likely,
+                               const FlowTuple& tuple,
+                               bool answer,
+                               std::uint64_t now_ns) const noexcept {
+  return likely && entries_[likely.index].deadline_ns > now_ns &&
+         is_of(likely.index, tuple, answer, likely.is_reply);
 }
 
 inline bool Conntrack::touch(Found found, Packet::Event event, std::uint64_t now_ns) noexcept {

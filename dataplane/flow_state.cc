@@ -79,7 +79,7 @@ FlowTimeouts::FlowTimeouts(const config::Conntrack& config) {
   const std::uint64_t sctp = ns(config.sctp_timeout_s);
   const std::uint64_t icmp = ns(config.icmp_timeout_s);
   const std::uint64_t datagram = ns(config.udp_timeout_s);
-  // Columns: as FlowState.
+  // Rows and columns: as Row and FlowState.
   ns_ = {{{0, syn, syn, ns(config.tcp_established_timeout_s), closing},
           {0, sctp, sctp, sctp, closing},
           {icmp, icmp, icmp, icmp, icmp},

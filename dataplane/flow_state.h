@@ -60,20 +60,21 @@ class FlowTimeouts {
   explicit FlowTimeouts(const config::Conntrack& config);
   /// Units: nanoseconds.
   [[nodiscard]] std::uint64_t of(std::uint8_t protocol, FlowState state) const noexcept {
-    return ns_[static_cast<std::size_t>(row_of(protocol))][static_cast<std::size_t>(state)];
+    return ns_[kRows[protocol]][static_cast<std::size_t>(state)];
   }
 
  private:
-  enum class Row : std::uint8_t { tcp, sctp, icmp, datagram };
-  static constexpr Row row_of(std::uint8_t protocol) noexcept {
-    if (protocol == classifier::kProtocolTcp) {
-      return Row::tcp;
-    }
-    if (protocol == classifier::kProtocolSctp) {
-      return Row::sctp;
-    }
-    return is_icmp(protocol) ? Row::icmp : Row::datagram;
-  }
+  enum Row : std::uint8_t { kTcp, kSctp, kIcmp, kDatagram };
+  /// By protocol. Which one comes next is random to the processor, so it is not to branch on it.
+  static constexpr std::array<Row, 256> kRows = [] {
+    std::array<Row, 256> rows{};
+    rows.fill(kDatagram);
+    rows[classifier::kProtocolTcp] = kTcp;
+    rows[classifier::kProtocolSctp] = kSctp;
+    rows[classifier::kProtocolIcmp] = kIcmp;
+    rows[classifier::kProtocolIcmpv6] = kIcmp;
+    return rows;
+  }();
 
   std::array<std::array<std::uint64_t, kFlowStates>, 4> ns_{};
 };

@@ -13,6 +13,7 @@
 #include "dataplane/counters.h"
 #include "dataplane/flows/query.h"
 #include "dataplane/flows/questions.h"
+#include "dataplane/flows/step.h"
 #include "dataplane/fragments.h"
 #include "dataplane/keyed_hash.h"
 #include "dataplane/packet/fragment.h"
@@ -31,44 +32,14 @@ using classifier::Key6;
 using classifier::Verdict;
 using Kind = Packet::Kind;
 
-/// What must be looked up before a packet can be settled.
-enum class Question : std::uint8_t {
-  none,    // Its flow is known and current, or it may not begin one.
-  packet,  // May this packet's own flow (or this packet, if stateless) be?
-  flow,    // May its known flow still be, under a newer generation?
-};
-
 /// Frames are asked for so far ahead of their parsing.
 constexpr std::size_t kFramesAhead = 6;
 /// Entries are asked for so far behind their buckets.
 constexpr std::size_t kEntriesBehind = 16;
 
-/// One packet on its way through the burst.
-struct alignas(64) Step {
-  Packet packet;
-  std::uint64_t hash = 0;
-  Conntrack::Found found;
-  const Frame* frame = nullptr;        // That it came in.
-  Question question = Question::none;  // Asked of the classifier for the whole burst.
-  std::uint8_t slot = 0;               // Of the answer in `answers4` or `answers6`.
-};
-
-bool has_flow(const Step& step) {
-  return step.packet.kind == Kind::flow || step.packet.kind == Kind::related;
-}
-
-Conntrack::Sought sought_of(const Step& step) {
-  return {.tuple = step.packet.tuple, .answer = step.packet.answer, .hash = step.hash};
-}
-
-/// TCP whose header is here: not a later fragment.
-bool is_tcp_segment(const Packet& packet) {
-  return packet.tuple.protocol == classifier::kProtocolTcp && packet.kind == Kind::flow &&
-         packet.l4_offset != 0;
-}
-
-TcpSegment segment_of(const Step& step) {
-  return read_segment({step.frame->data, step.frame->length}, step.packet);
+/// Whether its verdict is the one that counts.
+bool is_current(const FlowEntry& flow, const Generation& generation) {
+  return flow.epoch == generation.epoch || flow.epoch < generation.kept_before;
 }
 
 struct Subject {
@@ -114,8 +85,8 @@ struct Pipeline::State {
 
   void read(const Frame& frame, Step& step);
   void parse_all(std::span<const Frame> frames);
-  void find_all(Burst& burst, std::size_t count);
-  [[nodiscard]] bool goes_on(const Burst& burst, const Step& step) const;
+  void find_all(Burst& burst, std::span<Outcome> outcomes);
+  [[nodiscard]] bool goes_on(const Burst& burst, Step& step);
   // Outcomes are written where they stay: passed through registers, one would be put together in
   // pieces and waited for.
   void settle(const Burst& burst, Step& step, Outcome& outcome);
@@ -138,6 +109,8 @@ struct Pipeline::State {
 
   Counters counters;
   std::array<Step, limits::kBurstMax> steps;
+  std::array<std::uint8_t, limits::kBurstMax> open;  // Steps that find_all() has not settled.
+  std::size_t open_count = 0;
   Conntrack conntrack;
   FlowMailbox mailbox;
   HugeVector<TcpConnection> tcp;  // Of the conntrack entry of the same index; none if not followed.
@@ -166,19 +139,17 @@ void Pipeline::process(const Generation& generation,
   StageTimer timer(state.counters.stage_cycles);
   state.parse_all(frames);
   timer.end(Stage::parse);
-  state.find_all(burst, frames.size());
+  state.find_all(burst, outcomes.first(frames.size()));
   timer.end(Stage::conntrack);
   state.questions4.look_up(*generation.table);
   state.questions6.look_up(*generation.table);
   timer.end(Stage::classify);
   // In order: a reply may follow the packet that began its flow in this very burst.
-  for (std::size_t i = 0; i < frames.size(); ++i) {
+  for (const std::uint8_t i : std::span(state.open).first(state.open_count)) {
     Step& step = state.steps[i];
     if (step.packet.fragmented && (step.packet.kind != Kind::drop || drops_datagram(step.packet)))
         [[unlikely]] {
       state.settle_fragment(burst, step, frames[i], outcomes[i]);
-    } else if (state.goes_on(burst, step)) [[likely]] {
-      state.settle_known(burst, step, Question::none, outcomes[i]);
     } else {
       state.settle(burst, step, outcomes[i]);
     }
@@ -271,17 +242,44 @@ void Pipeline::State::parse_all(std::span<const Frame> frames) {
   }
 }
 
-void Pipeline::State::find_all(Burst& burst, std::size_t count) {
+/// Finds flows, and settles at once what goes on with one: nearly every packet, while its flow's
+/// entry is at hand. Questions are asked for the others. What follows one of them in the same flow
+/// waits for it, to be settled in order; between flows order means nothing.
+void Pipeline::State::find_all(Burst& burst, std::span<Outcome> outcomes) {
   questions4.count = 0;
   questions6.count = 0;
-  for (Step& step : std::span(steps).first(count)) {
-    if (has_flow(step)) {
-      step.found = conntrack.find(sought_of(step), burst.now_ns, step.found.index);
+  open_count = 0;
+  std::uint64_t waiting = 0;  // A bit for each hash of an open flow, and maybe of others.
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    Step& step = steps[i];
+    const std::uint64_t bit = std::uint64_t{1} << (step.hash >> 58U);
+    if (goes_on(burst, step) && (waiting & bit) == 0) [[likely]] {
+      outcomes[i] =
+          forwarded(step.packet, conntrack.entry(step.found.index).verdict, step.found.is_reply);
+      go_on(burst, step, outcomes[i]);
+      continue;
     }
+    open[open_count++] = static_cast<std::uint8_t>(i);
+    // Of a later fragment the flow is not known yet.
+    waiting |= step.packet.fragmented ? ~std::uint64_t{0} : has_flow(step) ? bit : 0;
     step.question = question_of(step, burst.generation);
     ask(step);
   }
   burst.conntrack_version = conntrack.version();
+}
+
+/// Finds the flow of a packet. True: it is one more packet of a known and current one.
+bool Pipeline::State::goes_on(const Burst& burst, Step& step) {
+  if (!has_flow(step)) {
+    return false;
+  }
+  const Packet& packet = step.packet;
+  if (!conntrack.confirm(step.found, packet.tuple, packet.answer, burst.now_ns)) [[unlikely]] {
+    step.found = conntrack.find(sought_of(step), burst.now_ns);
+  }
+  return step.found && packet.kind == Kind::flow && !packet.fragmented &&
+         packet.event != Packet::Event::begin &&
+         is_current(conntrack.entry(step.found.index), burst.generation);
 }
 
 Question Pipeline::State::question_of(const Step& step, const Generation& generation) {
@@ -301,8 +299,7 @@ Question Pipeline::State::question_of(const Step& step, const Generation& genera
   if (begins_anew) {
     return Question::packet;
   }
-  const bool is_current = flow.epoch == generation.epoch || flow.epoch < generation.kept_before;
-  return is_current ? Question::none : Question::flow;
+  return is_current(flow, generation) ? Question::none : Question::flow;
 }
 
 void Pipeline::State::ask(Step& step) {
@@ -343,14 +340,6 @@ Verdict Pipeline::State::answer(const Burst& burst, const Step& step, Question q
   return verdict;
 }
 
-/// Nearly every whole packet: of a known flow, and nothing is asked. Since it was found, nothing
-/// but a beginning can have become a question.
-bool Pipeline::State::goes_on(const Burst& burst, const Step& step) const {
-  return step.found && step.question == Question::none &&
-         step.packet.event != Packet::Event::begin &&
-         conntrack.version() == burst.conntrack_version;
-}
-
 void Pipeline::State::settle(const Burst& burst, Step& step, Outcome& outcome) {
   const Packet& packet = step.packet;
   if (packet.kind == Kind::drop) {
@@ -367,7 +356,7 @@ void Pipeline::State::settle(const Burst& burst, Step& step, Outcome& outcome) {
     return;
   }
   if (packet.kind != Kind::stateless && conntrack.version() != burst.conntrack_version) {
-    step.found = conntrack.find(sought_of(step), burst.now_ns, step.found.index);
+    step.found = conntrack.find(sought_of(step), burst.now_ns);
   }
   const Question question = question_of(step, burst.generation);
   if (question == Question::packet || !step.found) {

@@ -23,14 +23,20 @@ bool is_link_local6(const IpAddress& address) {
 SourceGuard::SourceGuard(std::span<const std::vector<IpAddress>> sources, std::size_t ports_max)
     : sources_(sources.begin(), sources.end()) {
   sources_.reserve(ports_max);
+  guarded_.reserve(ports_max);
+  for (const std::vector<IpAddress>& own : sources_) {
+    guarded_.push_back(own.empty() ? 0 : 1);
+  }
 }
 
 void SourceGuard::exchange(std::size_t port, std::vector<IpAddress>& addresses) noexcept {
   if (port >= sources_.size()) {
     PORTCULLIS_CHECK(port < sources_.capacity());
     sources_.resize(port + 1);
+    guarded_.resize(port + 1);
   }
   sources_[port].swap(addresses);
+  guarded_[port] = sources_[port].empty() ? 0 : 1;
 }
 
 bool SourceGuard::holds(std::size_t port, const IpAddress& address) const noexcept {

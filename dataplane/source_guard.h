@@ -30,7 +30,7 @@ class SourceGuard {
   [[nodiscard]] bool allows(std::size_t port,
                             const Packet& packet,
                             std::span<const std::uint8_t> frame) const noexcept {
-    return port >= sources_.size() || sources_[port].empty() || owns(port, packet, frame);
+    return port >= guarded_.size() || guarded_[port] == 0 || owns(port, packet, frame);
   }
 
  private:
@@ -43,6 +43,7 @@ class SourceGuard {
                                  std::span<const std::uint8_t> frame) const noexcept;
 
   std::vector<std::vector<IpAddress>> sources_;
+  std::vector<std::uint8_t> guarded_;  // By port: it has sources. All that most packets ask.
 };
 
 }  // namespace portcullis::dataplane

@@ -389,14 +389,27 @@ void Worker::lose_unjudged(rte_mbuf* packet, DropReason reason) noexcept {
   Transmit::consume(packet);
 }
 
+/// Inlined for what happens to nearly every packet; the rest is a call.
 template <Forwarder F>
-void Worker::settle(const Parcel& parcel,
-                    const Outcome& outcome,
-                    std::uint64_t now_ns,
-                    F& forwarder) noexcept {
+[[gnu::always_inline]] inline void Worker::settle(const Parcel& parcel,
+                                                  const Outcome& outcome,
+                                                  std::uint64_t now_ns,
+                                                  F& forwarder) noexcept {
+  if (outcome.action == Outcome::Action::forward) [[likely]] {
+    forwarder.forward(parcel, now_ns, transmit_);
+  } else {
+    settle_other(parcel, outcome, now_ns, forwarder);
+  }
+}
+
+/// REQUIRES: the outcome is not to forward it.
+template <Forwarder F>
+[[gnu::noinline]] void Worker::settle_other(const Parcel& parcel,
+                                            const Outcome& outcome,
+                                            std::uint64_t now_ns,
+                                            F& forwarder) noexcept {
   switch (outcome.action) {
     case Outcome::Action::forward:
-      forwarder.forward(parcel, now_ns, transmit_);
       break;
     case Outcome::Action::link:
       if constexpr (F::kOverhears) {

@@ -107,6 +107,11 @@ class Worker {
               std::uint64_t now_ns,
               F& forwarder) noexcept;
   template <Forwarder F>
+  void settle_other(const Parcel& parcel,
+                    const Outcome& outcome,
+                    std::uint64_t now_ns,
+                    F& forwarder) noexcept;
+  template <Forwarder F>
   void let_go(std::uint64_t now_ns, F& forwarder) noexcept;
   void reject(const Parcel& parcel, DropReason reason, std::uint64_t now_ns) noexcept;
   template <Forwarder F>

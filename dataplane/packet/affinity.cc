@@ -37,12 +37,15 @@ std::uint16_t affinity_of(const Packet& packet) {
 
 /// Asks parse(), so that nobody reads tags, extension headers and quotes in two ways.
 std::uint16_t affinity_with_care(std::span<const std::uint8_t> frame) noexcept {
-  return affinity_of(read_with_care(frame, 0));
+  Packet packet;
+  read_with_care(frame, 0, packet);
+  return affinity_of(packet);
 }
 
 std::uint16_t affinity_inside(std::span<const std::uint8_t> frame,
                               const Tunnels& tunnels) noexcept {
-  const Packet outer = read_with_care(frame, 0);
+  Packet outer;
+  read_with_care(frame, 0, outer);
   Packet inner = outer;
   tunnels.look_inside(frame, inner);
   // The fragments of a tunnel's packet are dropped together, and so must meet, too.

@@ -323,11 +323,12 @@ Packet read_network(std::uint16_t type,
   return read;
 }
 
-Packet read_with_care(std::span<const std::uint8_t> frame, std::uint32_t wire_length) noexcept {
-  Packet packet;
+void read_with_care(std::span<const std::uint8_t> frame,
+                    std::uint32_t wire_length,
+                    Packet& packet) noexcept {
   const Bytes bytes = bytes_of(frame, wire_length);
   if (bytes.captured < wire::kEthernetBytes) {
-    return packet;
+    return;
   }
   std::size_t offset = wire::kEthernetBytes;
   std::uint16_t type = wire::load16(bytes.data + offset - 2);
@@ -337,13 +338,12 @@ Packet read_with_care(std::span<const std::uint8_t> frame, std::uint32_t wire_le
     }
     offset += wire::kVlanTagBytes;
     if (bytes.captured < offset) {
-      return packet;
+      return;
     }
     type = wire::load16(bytes.data + offset - 2);
   }
   packet.l3_offset = static_cast<std::uint16_t>(offset);
   finish(type, from(bytes, offset), packet);
-  return packet;
 }
 
 }  // namespace portcullis::dataplane

@@ -28,13 +28,17 @@ Packet read_network(std::uint16_t type,
                     std::span<const std::uint8_t> packet,
                     std::uint32_t wire_length) noexcept;
 
-/// parse() without its short cut for plain packets, which says the same.
-Packet read_with_care(std::span<const std::uint8_t> frame, std::uint32_t wire_length) noexcept;
+/// parse() without its short cut for plain packets, which says the same. REQUIRES: `packet` is as
+/// it is born. It is written where it stays: a copy of what was just written in pieces would wait
+/// for all of them.
+void read_with_care(std::span<const std::uint8_t> frame,
+                    std::uint32_t wire_length,
+                    Packet& packet) noexcept;
 
 inline Packet parse(std::span<const std::uint8_t> frame, std::uint32_t wire_length) noexcept {
   Packet packet;
   if (!read_plain(frame, packet)) {
-    packet = read_with_care(frame, wire_length);
+    read_with_care(frame, wire_length, packet);
   }
   return packet;
 }

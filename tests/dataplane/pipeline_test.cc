@@ -452,10 +452,10 @@ TEST_F(PipelineTest, DropsNewFlowsWhenTheTableIsFullOfEstablishedOnes) {
 
 TEST_F(PipelineTest, SurvivesFlowsThatABurstEvicts) {
   start({.conntrack = {.flows_max = 1}, .ports = 1});
-  expect_forwarded(test::udp_frame(kDns4, {1}), false);
+  expect_forwarded(test::tcp_frame(kTcp4, test::kSyn), false);
   // The first evicts what was found for the second, which must then be judged by itself.
   const auto outcomes = send_burst({test::udp_frame(kDns6, {1}),
-                                    test::udp_frame(kDns4, {1}),
+                                    test::tcp_frame(kTcp4, test::kSyn),
                                     test::udp_frame(turned(kDns6), {1})});
   EXPECT_EQ(outcomes[0].action, Action::forward);
   EXPECT_EQ(outcomes[1].action, Action::forward);
