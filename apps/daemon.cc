@@ -31,6 +31,7 @@
 #include "control/commands.h"
 #include "control/loop.h"
 #include "control/port/ports.h"
+#include "control/quota/namespace_quotas.h"
 #include "control/reconcile.h"
 #include "control/server.h"
 #include "control/state/archive.h"
@@ -50,14 +51,12 @@ class DataplanePublisher : public control::Publisher, public control::PortDriver
  public:
   explicit DataplanePublisher(const config::Config& config) : config_(config) {}
 
-  Result<control::Publication> publish(std::shared_ptr<const classifier::Table> table,
-                                       std::size_t rule_ids,
-                                       dataplane::Kept kept) override {
+  Result<control::Publication> publish(dataplane::Enforced next, dataplane::Kept kept) override {
     if (!dataplane_) {
-      PORTCULLIS_TRY(dataplane_, dataplane::Dataplane::start(config_, std::move(table), rule_ids));
+      PORTCULLIS_TRY(dataplane_, dataplane::Dataplane::start(config_, std::move(next)));
       return control::Publication{.epoch = dataplane_->status().epoch};
     }
-    const std::uint64_t epoch = dataplane_->publish(std::move(table), rule_ids, kept);
+    const std::uint64_t epoch = dataplane_->publish(std::move(next), kept);
     return control::Publication{.epoch = epoch, .retired = dataplane_->retired_hits()};
   }
   Result<std::vector<dataplane::RuleHits>> end_kept() override {
@@ -108,6 +107,7 @@ control::ReconcileOptions reconcile_options(const config::Config& config,
           .static_rules = control::static_rules_of(config),
           .compiling = {.table_bytes_max = std::size_t{config.limits.table_mb_max} << 20U,
                         .stop = std::move(stop)},
+          .quotas = control::NamespaceQuotas::of(config.conntrack),
           .node_addresses = node_addresses(config),
           .history_max = config.limits.history_max};
 }

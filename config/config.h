@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -68,7 +69,10 @@ enum class TcpWindow : std::uint8_t { strict, off };
 
 /// [conntrack]: the per-worker flow table.
 struct Conntrack {
-  std::uint32_t flows_max = 65'536;  // Per worker.
+  std::uint32_t flows_max = 65'536;       // Per worker.
+  std::uint32_t namespace_flows_max = 0;  // Likewise, of each namespace; 0: no quota.
+  /// Of namespaces by their names, in place of namespace_flows_max.
+  std::map<std::string, std::uint32_t> namespace_flows;
   /// Of known connections that a change denies, unless it says so itself.
   enum class Established : std::uint8_t { revalidate, keep } established = Established::revalidate;
   std::uint32_t tcp_syn_timeout_s = 30;

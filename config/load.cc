@@ -25,6 +25,7 @@ namespace {
 
 constexpr std::size_t kFileBytesMax = std::size_t{1} << 20U;
 constexpr std::uint32_t kCpuMax = 1023;
+constexpr std::uint32_t kFlowsMax = 67'108'864;
 constexpr std::uint32_t kTimeoutMaxSeconds = 30 * 24 * 3600;
 
 /// A key of a section: its name and the way into its field.
@@ -112,8 +113,11 @@ constexpr std::array<Key<Sr>, 10> kStaticRuleKeys{{
 }};
 
 using Ct = Conntrack;
-constexpr std::array<Key<Ct>, 10> kConntrackKeys{{
-    {"flows_max", [](Ct& s, const Value& v) { v.read(s.flows_max, 64, 67'108'864); }},
+constexpr std::array<Key<Ct>, 12> kConntrackKeys{{
+    {"flows_max", [](Ct& s, const Value& v) { v.read(s.flows_max, 64, kFlowsMax); }},
+    {"namespace_flows_max",
+     [](Ct& s, const Value& v) { v.read(s.namespace_flows_max, 0, kFlowsMax); }},
+    {"namespace_flows", [](Ct& s, const Value& v) { v.read(s.namespace_flows, 0U, kFlowsMax); }},
     {"established", [](Ct& s, const Value& v) { v.read(s.established, kEstablished); }},
     {"tcp_syn_timeout_s",
      [](Ct& s, const Value& v) { v.read(s.tcp_syn_timeout_s, 1, kTimeoutMaxSeconds); }},

@@ -7,6 +7,7 @@
 #include <array>
 #include <concepts>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -133,6 +134,20 @@ class Value {
     out.assign(array->size(), Item{});
     for (std::size_t i = 0; i < array->size(); ++i) {
       item(*array, i).read(out[i], arguments...);
+    }
+  }
+
+  /// A table with keys of the user's own, each value read with `arguments`.
+  template <typename Item, typename... Arguments>
+  void read(std::map<std::string, Item>& out, Arguments... arguments) const {
+    const toml::table* table = node_.as_table();
+    if (table == nullptr) {
+      wrong_type("a table");
+      return;
+    }
+    for (const auto& [name, value] : *table) {
+      const Value one(value, fmt::format("{}.{}", path_, name.str()), problems_);
+      one.read(out[std::string(name.str())], arguments...);
     }
   }
 

@@ -20,6 +20,7 @@ using Found = std::vector<Contradiction>;
 
 /// sockaddr_un holds 108 bytes with the closing zero.
 constexpr std::size_t kSocketPathMax = 107;
+constexpr std::size_t kDnsLabelBytesMax = 63;
 
 bool is_word(std::string_view text, std::string_view also) {
   return !text.empty() && text.size() <= kNameBytesMax &&
@@ -311,6 +312,38 @@ void check_non_ip(const Config& config, Found& found) {
   }
 }
 
+/// RFC 1123, as Kubernetes has it for namespaces.
+bool is_dns_label(std::string_view text) {
+  const auto is_word = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !text.empty() && text.size() <= kDnsLabelBytesMax && text.front() != '-' &&
+         text.back() != '-' &&
+         std::all_of(text.begin(), text.end(), [&](char c) { return c == '-' || is_word(c); });
+}
+
+void check_quotas(const Conntrack& conntrack, Found& found) {
+  const auto check_room = [&](const std::string& field, std::uint32_t flows) {
+    if (flows > conntrack.flows_max) {
+      found.push_back({field,
+                       fmt::format("{} flows are more than the {} of conntrack.flows_max, which "
+                                   "all namespaces share",
+                                   flows,
+                                   conntrack.flows_max)});
+    }
+  };
+  check_room("conntrack.namespace_flows_max", conntrack.namespace_flows_max);
+  for (const auto& [name, flows] : conntrack.namespace_flows) {
+    const std::string field = "conntrack.namespace_flows." + name;
+    if (!is_dns_label(name)) {
+      found.push_back({field,
+                       fmt::format("'{}' is no namespace's name, which has 1 to {} small letters, "
+                                   "digits and '-', and begins and ends with no '-'",
+                                   name,
+                                   kDnsLabelBytesMax)});
+    }
+    check_room(field, flows);
+  }
+}
+
 bool has_kind(const Tunnels& tunnels, TunnelKind kind) {
   return std::find(tunnels.kinds.begin(), tunnels.kinds.end(), kind) != tunnels.kinds.end();
 }
@@ -439,6 +472,7 @@ std::vector<Contradiction> validate(const Config& config) {
   }
   check_tunnels(config, found);
   check_non_ip(config, found);
+  check_quotas(config.conntrack, found);
   check_static_rules(config, found);
   const std::string& socket = config.control.socket;
   if (socket.empty() || socket.size() > kSocketPathMax) {

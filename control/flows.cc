@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "control/conntrack/quota_use.h"
 #include "control/params.h"
 #include "observe/enforced.h"
 #include "policy/expect.h"
@@ -308,8 +309,10 @@ json stats_json(std::span<const FlowAnswer> answers,
       }
     }
   }
-  return {{"workers", std::move(workers)},
-          {"total", stats_of(total, total_counts, flows_max * count)}};
+  json stats = {{"workers", std::move(workers)},
+                {"total", stats_of(total, total_counts, flows_max * count)}};
+  add_quota_use(answers, reconcile.options().quotas.get(), stats);
+  return stats;
 }
 
 }  // namespace

@@ -158,6 +158,7 @@ Prepared Reconcile::compile(std::shared_ptr<const policy::Snapshot> snapshot) co
   }
   describe(*snapshot, *lowered, options_.node_addresses, candidate);
   candidate.table = *std::move(table);
+  candidate.namespaces = QuotaMap(options_.quotas, *snapshot).map();
   candidate.table_digest = candidate.table->digest();
   candidate.view =
       std::make_shared<const View>(std::move(snapshot),
@@ -172,9 +173,12 @@ Result<std::unique_ptr<Live>> Reconcile::start_live(
     Candidate& candidate) const {
   PORTCULLIS_TRY(const policy::Lowered lowered, lower(*snapshot));
   describe(*snapshot, lowered, options_.node_addresses, candidate);
-  PORTCULLIS_TRY(auto live, Live::start(snapshot, std::move(digest), lowered, options_.compiling));
+  PORTCULLIS_TRY(
+      auto live,
+      Live::start(snapshot, std::move(digest), lowered, options_.compiling, options_.quotas));
   candidate.world = live->world();
   candidate.table = live->table();
+  candidate.namespaces = live->namespaces();
   return live;
 }
 
@@ -209,6 +213,7 @@ PreparedEdits Reconcile::prepare(std::span<const policy::Edit> edits) {
   if (plan->why_whole.empty()) {
     candidate.world = live_->world();
     candidate.table = running_->table;
+    candidate.namespaces = running_->namespaces;
     candidate.counts = running_->counts;
     candidate.counts.pods = live_->world()->pods();
     candidate.counts.policies = live_->world()->policies();
@@ -242,6 +247,7 @@ Result<void> Reconcile::update(Edited& edited) {
   }
   PORTCULLIS_TRY(const classifier::UpdateReport report, live_->update(*edited.plan));
   edited.candidate.table = live_->table();
+  edited.candidate.namespaces = live_->namespaces();
   edited.candidate.rule_slots = live_->rule_slots();
   edited.way = to_string(report.way);
   if (!report.why_whole.empty()) {
@@ -289,6 +295,7 @@ Revision Reconcile::planned(const Edited& edited, Intent intent) const {
 /// Equal snapshots lower to equal rules, so the names of the new ones fit the running table.
 void Reconcile::rename(Candidate candidate) {
   candidate.table = running_->table;
+  candidate.namespaces = running_->namespaces;
   candidate.view = candidate.view->of(candidate.table);
   ledger_.rename(candidate.rule_keys);
   running_ = std::make_shared<const Candidate>(std::move(candidate));
@@ -300,7 +307,10 @@ Result<std::uint64_t> Reconcile::publish(
     dataplane::Kept kept,
     const std::function<void(std::span<const dataplane::RuleHits>)>& count) {
   PORTCULLIS_TRY(const Publication publication,
-                 publisher_.publish(candidate.table, rule_ids(candidate), kept));
+                 publisher_.publish({.table = candidate.table,
+                                     .rule_ids = rule_ids(candidate),
+                                     .namespaces = candidate.namespaces},
+                                    kept));
   count(publication.retired);
   running_ = std::make_shared<const Candidate>(std::move(candidate));
   return publication.epoch;

@@ -24,6 +24,7 @@
 #include "control/change/terms.h"
 #include "control/live/live.h"
 #include "control/live/view.h"
+#include "control/quota/namespace_quotas.h"
 #include "control/rule_ledger.h"
 #include "control/status/coverage.h"
 #include "dataplane/dataplane.h"
@@ -48,12 +49,10 @@ class Publisher {
   Publisher& operator=(const Publisher&) = delete;
   virtual ~Publisher() = default;
 
-  /// Enforces `table` and nothing else from its return on.
-  /// Owner: keeps the table until the next successful publish().
+  /// Enforces `next` and nothing else from its return on.
+  /// Owner: keeps its parts until the next successful publish().
   /// Errors: nothing changed.
-  virtual Result<Publication> publish(std::shared_ptr<const classifier::Table> table,
-                                      std::size_t rule_ids,
-                                      dataplane::Kept kept) = 0;
+  virtual Result<Publication> publish(dataplane::Enforced next, dataplane::Kept kept) = 0;
   /// No flow goes on any more that the running table has not judged. What its rules have counted
   /// so far is returned, and counted anew. Errors: as publish().
   virtual Result<std::vector<dataplane::RuleHits>> end_kept() = 0;
@@ -68,7 +67,8 @@ struct ReconcileOptions {
   policy::LowerOptions lowering;
   std::vector<policy::NamedStaticRule> static_rules;
   classifier::CompileOptions compiling;
-  std::vector<IpAddress> node_addresses;  // Of a router's uplink: its own.
+  std::shared_ptr<NamespaceQuotas> quotas;  // Null: none.
+  std::vector<IpAddress> node_addresses;    // Of a router's uplink: its own.
   std::size_t history_max = 16;
 };
 
@@ -97,7 +97,8 @@ struct Candidate {
   std::shared_ptr<const policy::World> world;
   std::shared_ptr<const View> view;  // Null: nobody has asked since single objects changed.
   std::shared_ptr<const classifier::Table> table;
-  std::string digest;        // Of the content.
+  std::shared_ptr<const dataplane::NamespaceMap> namespaces;  // Null: there are no quotas.
+  std::string digest;                                         // Of the content.
   std::string table_digest;  // Empty: it was not taken, since single objects changed.
   std::shared_ptr<const Coverage> coverage;  // Of the last content that was compiled as a whole.
   Counts counts;

@@ -26,6 +26,11 @@ FlowProgress load_progress(const FlowEntry& entry) {
           .finished_reply = (entry.finished & kFinishedReply) != 0};
 }
 
+/// A flow that makes room for another. REQUIRES: it is one.
+bool may_go(const FlowEntry& entry, std::uint64_t now_ns) {
+  return is_evictable(entry.state) || entry.deadline_ns <= now_ns;
+}
+
 /// A first bucket with three free slots of eight takes a flow whatever the second has: at half load
 /// one flow in twenty is sent on, and none in millions finds both buckets full. Bits are not
 /// counted: without an instruction for it that is a call.
@@ -37,7 +42,7 @@ bool has_room(unsigned free) {
 }  // namespace
 
 Conntrack::Conntrack(const config::Conntrack& config, std::uint64_t seed) : timeouts_(config) {
-  PORTCULLIS_CHECK(config.flows_max > 0 && config.flows_max < kNoEntry);
+  PORTCULLIS_CHECK(config.flows_max > 0 && config.flows_max < kOverQuota);
   for (std::uint64_t& key : seeds_) {
     key = next_seed(seed);
   }
@@ -49,6 +54,9 @@ Conntrack::Conntrack(const config::Conntrack& config, std::uint64_t seed) : time
   free_.reserve(entries_.size());
   for (std::size_t i = entries_.size(); i > 0; --i) {
     free_.push_back(static_cast<std::uint32_t>(i - 1));
+  }
+  if (has_quotas(config)) {
+    quotas_ = std::make_unique<FlowQuotas>(entries_.size());
   }
 }
 
@@ -96,6 +104,11 @@ Conntrack::Slot Conntrack::free_slot(std::uint64_t hash) noexcept {
 std::uint32_t Conntrack::insert(const NewFlow& flow,
                                 std::uint64_t hash,
                                 std::uint64_t now_ns) noexcept {
+  if (quotas_ != nullptr && quotas_->is_reached(flow.quota) &&
+      !evict_of(flow.quota.name_space, now_ns)) {
+    quotas_->count_refused(flow.quota.name_space);
+    return kOverQuota;
+  }
   Slot slot = free_slot(hash);
   if (slot.bucket == nullptr || free_.empty()) {
     // The entries of a bucket are all over memory, so it is searched only where there is no other
@@ -122,6 +135,9 @@ std::uint32_t Conntrack::insert(const NewFlow& flow,
   entry.epoch = flow.epoch;
   store_progress(entry, begin(flow.tuple.protocol, flow.event));
   entry.deadline_ns = now_ns + timeouts_.of(flow.tuple.protocol, entry.state);
+  if (quotas_ != nullptr) {
+    quotas_->charge(index, flow.quota);
+  }
   return index;
 }
 
@@ -140,6 +156,9 @@ void Conntrack::remove(std::uint32_t index) noexcept {
         entry.deadline_ns = 0;  // So that find() never takes it for a live one.
         free_.push_back(index);
         ++version_;
+        if (quotas_ != nullptr) {
+          quotas_->release(index);
+        }
         return;
       }
     }
@@ -170,8 +189,8 @@ bool Conntrack::evict_from_buckets(std::uint64_t hash, std::uint64_t now_ns) noe
       }
       const std::uint32_t index = bucket.entries[slot];
       const FlowEntry& entry = entries_[index];
-      const bool may_go = is_evictable(entry.state) || entry.deadline_ns <= now_ns;
-      if (may_go && (oldest == kNoEntry || entry.deadline_ns < entries_[oldest].deadline_ns)) {
+      if (may_go(entry, now_ns) &&
+          (oldest == kNoEntry || entry.deadline_ns < entries_[oldest].deadline_ns)) {
         oldest = index;
       }
     }
@@ -180,6 +199,20 @@ bool Conntrack::evict_from_buckets(std::uint64_t hash, std::uint64_t now_ns) noe
     end_early(oldest, now_ns);
   }
   return oldest != kNoEntry;
+}
+
+/// Where nearly all are established the search finds nothing, and goes on there the next time.
+bool Conntrack::evict_of(std::uint16_t name_space, std::uint64_t now_ns) noexcept {
+  const std::size_t steps = std::min(kQuotaSearchMax, quotas_->flows(name_space));
+  for (std::size_t step = 0; step < steps; ++step) {
+    const std::uint32_t index = quotas_->head(name_space);
+    if (may_go(entries_[index], now_ns)) {
+      end_early(index, now_ns);
+      return true;
+    }
+    quotas_->turn(name_space);
+  }
+  return false;
 }
 
 /// What ending this entry will touch, and the entries behind it: under a flood each new flow ends
@@ -201,8 +234,7 @@ bool Conntrack::evict_anywhere(std::uint64_t now_ns) noexcept {
     const auto index = static_cast<std::uint32_t>(evict_cursor_);
     evict_cursor_ = evict_cursor_ + 1 == entries_.size() ? 0 : evict_cursor_ + 1;
     const FlowEntry& entry = entries_[index];
-    if (is_evictable(entry.state) ||
-        (entry.state != FlowState::none && entry.deadline_ns <= now_ns)) {
+    if (entry.state != FlowState::none && may_go(entry, now_ns)) {
       end_early(index, now_ns);
       return true;
     }

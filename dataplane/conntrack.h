@@ -25,6 +25,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #if defined(__SSE2__)
@@ -37,6 +38,7 @@
 #include "dataplane/flow_state.h"
 #include "dataplane/keyed_hash.h"
 #include "dataplane/packet/flow_tuple.h"
+#include "dataplane/quota/flow_quotas.h"
 
 namespace portcullis::dataplane {
 
@@ -53,6 +55,7 @@ static_assert(sizeof(FlowEntry) == 64);
 class Conntrack {
  public:
   static constexpr std::uint32_t kNoEntry = ~std::uint32_t{0};
+  static constexpr std::uint32_t kOverQuota = kNoEntry - 1;
 
   struct Found {
     std::uint32_t index = kNoEntry;
@@ -66,6 +69,7 @@ class Conntrack {
     Packet::Event event;
     classifier::Verdict verdict;
     std::uint64_t epoch;
+    NamespaceQuota quota{};  // That it counts against until it ends, whatever becomes of the pod.
   };
 
   /// Takes memory for config.flows_max flows and touches it all. `seed` keys the hash: unknown to
@@ -96,7 +100,8 @@ class Conntrack {
 
   /// Adds a flow. REQUIRES: find() has just not found it.
   /// Errors: kNoEntry when there is no room, even after ending flows that timed out or are
-  /// evictable, where such are found in a bounded search.
+  /// evictable, where such are found in a bounded search; kOverQuota when there is none of its
+  /// quota's namespace, whose own flows alone are ended for it.
   std::uint32_t insert(const NewFlow& flow, std::uint64_t hash, std::uint64_t now_ns) noexcept;
   void remove(std::uint32_t index) noexcept;
 
@@ -116,12 +121,15 @@ class Conntrack {
   /// Flows that timed out, and that made room for others, since construction.
   [[nodiscard]] std::uint64_t expired() const noexcept { return expired_; }
   [[nodiscard]] std::uint64_t evicted() const noexcept { return evicted_; }
+  /// Null: no namespace has a quota. Lives as long as this.
+  [[nodiscard]] const FlowQuotas* quotas() const noexcept { return quotas_.get(); }
 
   static constexpr std::size_t kExpireMax = 256;
 
  private:
   static constexpr std::size_t kSlots = 8;
   static constexpr std::size_t kEvictSearchMax = 64;
+  static constexpr std::size_t kQuotaSearchMax = 16;
   /// Entries between one that is ended and the one that is made ready for it.
   static constexpr std::size_t kEvictAhead = 4;
   struct alignas(64) Bucket {
@@ -150,6 +158,7 @@ class Conntrack {
   [[nodiscard]] Slot free_slot(std::uint64_t hash) noexcept;
   bool evict_from_buckets(std::uint64_t hash, std::uint64_t now_ns) noexcept;
   bool evict_anywhere(std::uint64_t now_ns) noexcept;
+  bool evict_of(std::uint16_t name_space, std::uint64_t now_ns) noexcept;
   void prefetch_evictable(std::size_t index) const noexcept;
   static bool move_on(FlowEntry& entry, Packet::Event event, bool is_reply) noexcept;
   void end_early(std::uint32_t index, std::uint64_t now_ns) noexcept;
@@ -168,6 +177,7 @@ class Conntrack {
   std::size_t expire_cursor_ = 0;
   std::uint64_t expired_until_ns_ = 0;
   std::size_t evict_cursor_ = 0;
+  std::unique_ptr<FlowQuotas> quotas_;  // Last: the rest lies where it would lie without.
 };
 
 // What every packet needs, here to be inlined.

@@ -16,12 +16,11 @@ struct Dataplane::State {
   Generation running;
   std::vector<RuleHits> retired;
 
-  std::unique_ptr<const Generation> next(std::shared_ptr<const classifier::Table> table,
-                                         std::size_t rule_ids,
-                                         Kept kept) {
+  std::unique_ptr<const Generation> next(Enforced enforced, Kept kept) {
     ++running.epoch;
-    running.table = std::move(table);
-    running.rule_ids = rule_ids;
+    running.table = std::move(enforced.table);
+    running.rule_ids = enforced.rule_ids;
+    running.namespaces = std::move(enforced.namespaces);
     if (kept != Kept::same) {
       running.kept_before = kept == Kept::all ? running.epoch : 0;
     }
@@ -29,15 +28,12 @@ struct Dataplane::State {
   }
 };
 
-Result<std::unique_ptr<Dataplane>> Dataplane::start(const config::Config& config,
-                                                    std::shared_ptr<const classifier::Table> table,
-                                                    std::size_t rule_ids) {
+Result<std::unique_ptr<Dataplane>> Dataplane::start(const config::Config& config, Enforced first) {
   auto state = std::make_unique<State>();
   PORTCULLIS_TRY(state->eal, Eal::start(config.eal));
   PORTCULLIS_TRY(
       state->engine,
-      Engine::start(
-          config, state->eal->worker_cpus(), state->next(std::move(table), rule_ids, Kept::none)));
+      Engine::start(config, state->eal->worker_cpus(), state->next(std::move(first), Kept::none)));
   return std::unique_ptr<Dataplane>(new Dataplane(std::move(state)));
 }
 
@@ -53,10 +49,8 @@ Result<void> Dataplane::remove_port(const std::string& name) {
   return state_->engine->remove_port(name);
 }
 
-std::uint64_t Dataplane::publish(std::shared_ptr<const classifier::Table> table,
-                                 std::size_t rule_ids,
-                                 Kept kept) {
-  state_->retired = state_->engine->publish(state_->next(std::move(table), rule_ids, kept));
+std::uint64_t Dataplane::publish(Enforced next, Kept kept) {
+  state_->retired = state_->engine->publish(state_->next(std::move(next), kept));
   return state_->running.epoch;
 }
 

@@ -18,6 +18,8 @@
 
 namespace portcullis::dataplane {
 
+class NamespaceMap;
+
 struct PortStatus {
   std::string name;
   std::string device;  // As EAL knows it.
@@ -79,14 +81,19 @@ struct DataplaneStatus {
   std::vector<WorkerStatus> workers;
 };
 
+/// What is enforced, of which a Generation is made.
+struct Enforced {
+  std::shared_ptr<const classifier::Table> table;
+  std::size_t rule_ids = 0;
+  std::shared_ptr<const NamespaceMap> namespaces;  // Null: no namespace has a quota of flows.
+};
+
 class Dataplane {
  public:
-  /// Starts EAL and the ports, enforces `table` from the first packet, launches the workers.
+  /// Starts EAL and the ports, enforces the table from the first packet, launches the workers.
   /// Errors: EAL or a port fails (the message names the port and how to mend it); nothing is left
   /// running then.
-  static Result<std::unique_ptr<Dataplane>> start(const config::Config& config,
-                                                  std::shared_ptr<const classifier::Table> table,
-                                                  std::size_t rule_ids);
+  static Result<std::unique_ptr<Dataplane>> start(const config::Config& config, Enforced first);
   Dataplane(const Dataplane&) = delete;
   Dataplane& operator=(const Dataplane&) = delete;
   /// Stops workers, ports and EAL.
@@ -99,9 +106,7 @@ class Dataplane {
   Result<void> remove_port(const std::string& name);
 
   /// Swaps the table. On return every worker runs it and lets the old one go. Returns the epoch.
-  std::uint64_t publish(std::shared_ptr<const classifier::Table> table,
-                        std::size_t rule_ids,
-                        Kept kept);
+  std::uint64_t publish(Enforced next, Kept kept);
   /// The same table, in the same epoch, but no flow goes on any more that it has not judged.
   void end_kept();
 

@@ -32,8 +32,9 @@ constexpr std::array<std::string_view, kDropReasons> kNames{
     "TUNNEL_NESTED",
     "TUNNEL_FRAGMENTED",
     "HANDOVER_FULL",
+    "CT_NAMESPACE_QUOTA",
 };
-static_assert(static_cast<std::size_t>(DropReason::handover_full) + 1 == kDropReasons);
+static_assert(static_cast<std::size_t>(DropReason::conntrack_quota) + 1 == kDropReasons);
 
 }  // namespace
 

@@ -34,8 +34,9 @@ enum class DropReason : std::uint8_t {
   tunnel_nested,           // A tunnel inside of a tunnel.
   tunnel_fragmented,       // A tunnel's packet in fragments, of which most have no inner header.
   handover_full,           // The worker that has its flow, or its port, did not keep up.
+  conntrack_quota,         // No room for another flow of its namespace.
 };
-inline constexpr std::size_t kDropReasons = 25;
+inline constexpr std::size_t kDropReasons = 26;
 
 /// "POLICY_DENIED" and so on.
 std::string_view to_string(DropReason reason);

@@ -10,6 +10,8 @@
 
 namespace portcullis::dataplane {
 
+class NamespaceMap;
+
 struct Generation {
   /// Grows by one with each table; a flow judged under another epoch is judged again,
   std::uint64_t epoch = 0;
@@ -18,6 +20,9 @@ struct Generation {
   std::shared_ptr<const classifier::Table> table;  // Shared with questions about flows under it.
   /// Rule ids of the table: built-in ones and rules. Sizes the workers' per-rule counters.
   std::size_t rule_ids = 0;
+  /// Whose flows those of an address are; null: no namespace has a quota. Like the table's address
+  /// maps it changes by single stores.
+  std::shared_ptr<const NamespaceMap> namespaces;
 };
 
 }  // namespace portcullis::dataplane

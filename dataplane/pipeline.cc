@@ -21,6 +21,7 @@
 #include "dataplane/packet/non_ip.h"
 #include "dataplane/packet/parse.h"
 #include "dataplane/packet/tunnel.h"
+#include "dataplane/quota/namespace_map.h"
 #include "dataplane/source_guard.h"
 #include "dataplane/tcp/window.h"
 
@@ -427,15 +428,19 @@ void Pipeline::State::settle_unknown(const Burst& burst,
     }
     conntrack.remove(step.found.index);
   }
-  const std::uint32_t index = conntrack.insert({.tuple = packet.tuple,
-                                                .event = packet.event,
-                                                .verdict = verdict,
-                                                .epoch = burst.generation.epoch},
-                                               step.hash,
-                                               burst.now_ns);
-  if (index == Conntrack::kNoEntry) {
+  const NamespaceMap* const namespaces = burst.generation.namespaces.get();
+  const std::uint32_t index = conntrack.insert(
+      {.tuple = packet.tuple,
+       .event = packet.event,
+       .verdict = verdict,
+       .epoch = burst.generation.epoch,
+       .quota = namespaces != nullptr ? namespaces->payer_of(packet.tuple) : NamespaceQuota{}},
+      step.hash,
+      burst.now_ns);
+  if (index == Conntrack::kNoEntry || index == Conntrack::kOverQuota) {
     outcome.action = Outcome::Action::drop;
-    outcome.reason = DropReason::conntrack_full;
+    outcome.reason =
+        index == Conntrack::kNoEntry ? DropReason::conntrack_full : DropReason::conntrack_quota;
     return;
   }
   counters.flows_created.add();

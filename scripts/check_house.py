@@ -43,7 +43,7 @@ CONFINED = {
 }
 # Files of the packet path, and what may not stand in them.
 HOT = re.compile(
-    r"(dataplane/(pipeline|conntrack|flows/query|tcp/|packet/|dpdk/(worker|forward))"
+    r"(dataplane/(pipeline|conntrack|flows/query|quota/|tcp/|packet/|dpdk/(worker|forward))"
     r"|classifier/kernel)")
 HOT_BANNED = {
     r"\bstd::function\b": "a type-erased call; take a template parameter",

@@ -120,7 +120,8 @@ void tell(int descriptor, const std::string& text) {
 void serve(int descriptor, const World& world, const VdevPair& pair) {
   auto table = classifier::compile(world.rules);
   const std::size_t rule_ids = classifier::kBuiltinRules + world.rules.rules.size();
-  auto started = table ? dataplane::Dataplane::start(config_for(pair), *std::move(table), rule_ids)
+  auto started = table ? dataplane::Dataplane::start(
+                             config_for(pair), {.table = *std::move(table), .rule_ids = rule_ids})
                        : tl::unexpected(table.error());
   if (!started) {
     tell(descriptor, to_string(started.error()));

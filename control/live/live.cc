@@ -29,19 +29,23 @@ void change(policy::ContentDigest& digest, const policy::Changed& changed, bool 
 Live::Live(const std::shared_ptr<const policy::Snapshot>& snapshot,
            policy::ContentDigest digest,
            const policy::Lowered& lowered,
-           classifier::Updater updater)
+           classifier::Updater updater,
+           std::shared_ptr<NamespaceQuotas> quotas)
     : world_(std::make_shared<policy::World>(snapshot)),
       digest_(std::move(digest)),
       roster_(*snapshot, lowered),
       rulebook_(snapshot, lowered),
-      updater_(std::move(updater)) {}
+      updater_(std::move(updater)),
+      quotas_(std::move(quotas), *snapshot) {}
 
 Result<std::unique_ptr<Live>> Live::start(const std::shared_ptr<const policy::Snapshot>& snapshot,
                                           policy::ContentDigest digest,
                                           const policy::Lowered& lowered,
-                                          const classifier::CompileOptions& options) {
+                                          const classifier::CompileOptions& options,
+                                          std::shared_ptr<NamespaceQuotas> quotas) {
   PORTCULLIS_TRY(classifier::Updater updater, classifier::Updater::start(lowered.rules, options));
-  return std::unique_ptr<Live>(new Live(snapshot, std::move(digest), lowered, std::move(updater)));
+  return std::unique_ptr<Live>(
+      new Live(snapshot, std::move(digest), lowered, std::move(updater), std::move(quotas)));
 }
 
 Result<Live::Plan> Live::plan(std::span<const policy::Edit> edits) {
@@ -101,6 +105,7 @@ void Live::enter(const Plan& plan) {
   for (const policy::Rulebook::NewSet& set : plan.policies.new_sets) {
     roster_.join(set.index, set.set.words);
   }
+  quotas_.follow(plan.changed.pods);
 }
 
 void Live::take_back(const Plan& plan) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Live: the content that runs, in a form in which single objects change at the cost of what
 // changes: the world, who is which endpoint, which policy is which rules, the digest, and the
-// table's updater.
+// table's updater, and whose flows count against which namespace's quota.
 // Thread: one at a time.
 #pragma once
 
@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "classifier/update.h"
+#include "control/quota/namespace_quotas.h"
 #include "policy/digest.h"
 #include "policy/edit.h"
 #include "policy/lower.h"
@@ -25,12 +26,14 @@ namespace portcullis::control {
 class Live {
  public:
   /// `digest` and `lowered` are of `snapshot`, with what else there is of rules. Compiles it.
+  /// `quotas` may be null.
   /// Errors: those of compile().
   static Result<std::unique_ptr<Live>> start(
       const std::shared_ptr<const policy::Snapshot>& snapshot,
       policy::ContentDigest digest,
       const policy::Lowered& lowered,
-      const classifier::CompileOptions& options);
+      const classifier::CompileOptions& options,
+      std::shared_ptr<NamespaceQuotas> quotas);
 
   /// Edits that the world has taken, but the table has not.
   struct Plan {
@@ -58,6 +61,10 @@ class Live {
 
   /// The newest table, in a handle of its own.
   [[nodiscard]] std::shared_ptr<const classifier::Table> table() const { return updater_.table(); }
+  /// Null where there are no quotas; the newest.
+  [[nodiscard]] std::shared_ptr<const dataplane::NamespaceMap> namespaces() const {
+    return quotas_.map();
+  }
   [[nodiscard]] const std::shared_ptr<policy::World>& world() const { return world_; }
   [[nodiscard]] const policy::ContentDigest& digest() const { return digest_; }
   /// What runs, as lower() would say it but for the order of endpoints and rules, and for free
@@ -70,7 +77,8 @@ class Live {
   Live(const std::shared_ptr<const policy::Snapshot>& snapshot,
        policy::ContentDigest digest,
        const policy::Lowered& lowered,
-       classifier::Updater updater);
+       classifier::Updater updater,
+       std::shared_ptr<NamespaceQuotas> quotas);
   /// What the objects mean for the rules. Errors: an address would have two owners.
   Result<void> follow(Plan& plan) const;
   void enter(const Plan& plan);
@@ -80,6 +88,7 @@ class Live {
   policy::Roster roster_;
   policy::Rulebook rulebook_;
   classifier::Updater updater_;
+  QuotaMap quotas_;
 };
 
 }  // namespace portcullis::control

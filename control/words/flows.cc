@@ -88,6 +88,27 @@ Row stats_row(const std::string& name, const json& stats) {
           text(stats, "revoked")};
 }
 
+/// Nothing where no namespace with a quota has flows.
+std::string quota_text(const json& stats) {
+  const json& namespaces = part(stats, "namespaces");
+  if (namespaces.empty()) {
+    return {};
+  }
+  std::vector<Row> rows{{"NAMESPACE", "FLOWS", "FULLEST", "REFUSED"}};
+  for (const json& one : namespaces) {
+    rows.push_back({text(one, "namespace"),
+                    fmt::format("{} of {}", text(one, "flows"), text(one, "flows_max")),
+                    fmt::format("{:.1f}%", 100 * number(one, "fullest")),
+                    text(one, "refused")});
+  }
+  std::string out = "\n" + table(rows);
+  if (const std::string total = text(stats, "namespaces_total");
+      total != std::to_string(namespaces.size())) {
+    out += fmt::format("{} of {} namespaces shown\n", namespaces.size(), total);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string flow_table(const json& flows) {
@@ -154,7 +175,7 @@ std::string render_flow_stats(const json& result) {
                       text(counts, "established"),
                       text(counts, "closing")});
   }
-  return table(rows) + "\n" + table(states);
+  return table(rows) + "\n" + table(states) + quota_text(result);
 }
 
 std::string render_flush(const json& result) {

@@ -113,6 +113,9 @@ bool FlowQuery::step(Conntrack& conntrack, std::uint64_t now_ns) noexcept {
   if (cancelled_.load(std::memory_order_relaxed)) {
     return true;
   }
+  if (request_.action == FlowRequest::Action::count) {
+    quotas_ = conntrack.quotas();
+  }
   std::array<std::uint32_t, kStepMax> chosen;
   std::size_t count = 0;
   const std::size_t step = groups_ ? kGroupingStepMax : kStepMax;
@@ -188,6 +191,9 @@ FlowAnswer FlowQuery::take() {
   if (groups_) {
     answer_.groups = groups_->groups();
     answer_.missed_max = groups_->missed_max();
+  }
+  if (quotas_ != nullptr) {
+    answer_.namespaces = quotas_->counts();
   }
   return std::move(answer_);
 }

@@ -48,7 +48,7 @@ class FlowQuery {
 
   /// The next step will be the last, and do nothing. Thread: the asker.
   void cancel() noexcept { cancelled_.store(true, std::memory_order_relaxed); }
-  /// REQUIRES: the worker has let go. Thread: the asker.
+  /// REQUIRES: the worker has let go, and its table is still there. Thread: the asker.
   [[nodiscard]] FlowAnswer take();
 
  private:
@@ -59,6 +59,7 @@ class FlowQuery {
   const FlowRequest request_;
   FlowAnswer answer_;
   std::optional<FlowGroups> groups_;
+  const FlowQuotas* quotas_ = nullptr;  // Of `count`: counted all the time, so the asker may read.
   std::size_t recorded_ = 0;
   std::size_t cursor_ = 0;
   std::atomic<bool> cancelled_{false};

@@ -17,6 +17,7 @@
 #include "dataplane/flow_state.h"
 #include "dataplane/flows/groups.h"
 #include "dataplane/packet/flow_tuple.h"
+#include "dataplane/quota/flow_quotas.h"
 
 namespace portcullis::dataplane {
 
@@ -47,7 +48,7 @@ struct FlowFilter {
 struct FlowRequest {
   enum class Action : std::uint8_t {
     list,   // Records of the flows that match, the first `records_max` of each worker.
-    count,  // Only the counts.
+    count,  // Only the counts, and those of quotas.
     flush,  // As `count`, and the flows are ended.
     top,    // As `count`, and groups of flows.
     renew,  // As `count`, and flows that match but for `denied_by`, which allows them, take its
@@ -84,7 +85,8 @@ struct FlowAnswer {
   FlowCounts counts{};  // Of all that matched.
   std::vector<FlowRecord> records;
   std::vector<FlowGroup> groups;
-  std::uint64_t missed_max = 0;  // Flows that a group may have which is not among these.
+  std::uint64_t missed_max = 0;            // Flows that a group may have which is not among these.
+  std::vector<NamespaceFlows> namespaces;  // Those with a quota that have had a flow.
 };
 
 }  // namespace portcullis::dataplane

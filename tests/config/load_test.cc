@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <random>
 #include <sstream>
 
@@ -236,6 +237,41 @@ TEST(Parse, RefusesValuesOutOfTheirRange) {
             "\"sleep\"?)\n");
 }
 
+TEST(Parse, ReadsQuotasOfNamespaces) {
+  const std::string table = "[conntrack]\nflows_max = 1000\n[conntrack.namespace_flows]\n";
+  const Loaded loaded = parse(std::string(kPorts) +
+                                  "[conntrack]\nflows_max = 1000\n"
+                                  "namespace_flows_max = 1000\n[conntrack.namespace_flows]\n"
+                                  "shop = 0\n\"9-to-5\" = 7\n",
+                              "x.toml");
+  ASSERT_TRUE(loaded.ok()) << all(loaded);
+  EXPECT_EQ(loaded.config.conntrack.namespace_flows_max, 1000U);
+  EXPECT_EQ(loaded.config.conntrack.namespace_flows,
+            (std::map<std::string, std::uint32_t>{{"9-to-5", 7}, {"shop", 0}}));
+
+  EXPECT_EQ(complaints(table + "shop = 1001\n"),
+            "x.toml:10:8: conntrack.namespace_flows.shop: 1001 flows are more than the 1000 of "
+            "conntrack.flows_max, which all namespaces share\n");
+  EXPECT_EQ(complaints("[conntrack]\nnamespace_flows_max = 65537\n"),
+            "x.toml:8:23: conntrack.namespace_flows_max: 65537 flows are more than the 65536 of "
+            "conntrack.flows_max, which all namespaces share\n");
+  for (const char* name : {"Shop", "-shop", "shop-", "\"my.shop\"", "\"\"", "sh_op"}) {
+    const std::string said = complaints(table + name + " = 5\n");
+    EXPECT_NE(said.find("is no namespace's name"), std::string::npos) << name << "\n" << said;
+    EXPECT_EQ(said.find("x.toml:"), 0U) << said;
+  }
+  EXPECT_NE(complaints(table + std::string(64, 'a') + " = 5\n").find("is no namespace's name"),
+            std::string::npos);
+  EXPECT_EQ(complaints(table + "shop = \"many\"\n"),
+            "x.toml:10:8: conntrack.namespace_flows.shop: must be an integer, not a string\n");
+  EXPECT_NE(complaints(table + "shop = -1\n").find("must be between 0 and 67108864, not -1"),
+            std::string::npos);
+  EXPECT_EQ(complaints("[conntrack]\nnamespace_flows = 5\n"),
+            "x.toml:8:19: conntrack.namespace_flows: must be a table, not an integer\n");
+  EXPECT_NE(complaints("[conntrack]\nnamespace_flow = 5\n").find("there is no such key"),
+            std::string::npos);
+}
+
 TEST(Parse, RefusesBadAddressesAndBlocks) {
   EXPECT_EQ(complaints("[policy]\npod_cidrs = [\"10.1.2.3/8\"]\n"),
             "x.toml:8:14: policy.pod_cidrs[0]: '10.1.2.3/8' is not written as a block is (did you "
@@ -354,6 +390,7 @@ std::vector<std::string> keys_shown(const std::string& toml) {
       const std::size_t begin = line.find_last_of('[') + 1;
       const std::string name = line.substr(begin, line.find(']') - begin);
       section = name.starts_with("ports.") ? "ports.NAME" : name;
+      shown.push_back(section);  // A key whose value is a table of the user's own keys.
     } else if (const std::size_t equals = line.find(" = "); equals != line.npos) {
       const std::size_t begin = line.starts_with("# ") ? 2 : 0;
       shown.push_back(section + "." + line.substr(begin, equals - begin));

@@ -18,14 +18,13 @@ namespace portcullis::control {
 
 class FakePublisher : public Publisher, public PortDriver {
  public:
-  Result<Publication> publish(std::shared_ptr<const classifier::Table> table,
-                              std::size_t rule_ids,
-                              dataplane::Kept kept) override {
+  Result<Publication> publish(dataplane::Enforced next, dataplane::Kept kept) override {
     if (broken) {
       return fail("the port is on fire");
     }
-    running = std::move(table);
-    ids = rule_ids;
+    running = std::move(next.table);
+    namespaces = std::move(next.namespaces);
+    ids = next.rule_ids;
     if (kept != dataplane::Kept::same) {
       kept_before = kept == dataplane::Kept::all ? published + 1 : 0;
     }
@@ -88,6 +87,7 @@ class FakePublisher : public Publisher, public PortDriver {
   static constexpr std::uint64_t kNowNs = 1'000'000'000'000;
   std::unique_ptr<dataplane::Conntrack> flow_table;
   std::shared_ptr<const classifier::Table> running;
+  std::shared_ptr<const dataplane::NamespaceMap> namespaces;
   std::size_t ids = 0;
   std::uint64_t published = 0;
   std::uint64_t kept_before = 0;

@@ -19,8 +19,8 @@ namespace portcullis::control {
 
 class LivePlane {
  public:
-  LivePlane()
-      : reconcile_(open_by_default(), publisher_),
+  explicit LivePlane(ReconcileOptions options = open_by_default())
+      : reconcile_(std::move(options), publisher_),
         server_({}, [this](LiveServer& live, std::string message, const Server::Reply& reply) {
           if (!commands_) {
             daemon_.config = config_;

@@ -120,6 +120,27 @@ class Walk {
     }
   }
 
+  /// Whose quota an address counts against, for those that pods may have.
+  void check_owners() {
+    std::map<IpAddress, dataplane::NamespaceMap::Owner> owners;
+    for (std::uint32_t i = 0; i < 64; ++i) {
+      owners[IpAddress::from_v4(0x0a09'0000U + i)];
+    }
+    const auto snapshot = live_->world()->snapshot();
+    for (const Pod& pod : snapshot->pods) {
+      for (const IpAddress& address : pod.addresses) {
+        if (!pod.terminated && !pod.host_network) {
+          owners[address] = quotas_->quota_of(pod.name_space);
+        }
+      }
+    }
+    const auto map = live_->namespaces();
+    for (const auto& [address, owner] : owners) {
+      EXPECT_EQ(map->find(address.family, address.bytes), owner)
+          << where() << ": " << to_string(address);
+    }
+  }
+
  private:
   [[nodiscard]] std::string where() const { return fmt::format("seed {}", seed_); }
 
@@ -128,7 +149,7 @@ class Walk {
     if (!lowered) {
       return false;
     }
-    live_ = Live::start(snapshot, policy::ContentDigest(*snapshot), *lowered, {}).value();
+    live_ = Live::start(snapshot, policy::ContentDigest(*snapshot), *lowered, {}, quotas_).value();
     return true;
   }
 
@@ -215,6 +236,8 @@ class Walk {
   std::mt19937_64 random_;
   test::World world_;
   std::vector<policy::NetworkPolicy> pool_;  // Words for policies to come.
+  std::shared_ptr<NamespaceQuotas> quotas_ =
+      NamespaceQuotas::of({.namespace_flows_max = 9, .namespace_flows = {{"ns-0", 0}}});
   std::unique_ptr<Live> live_;
 };
 
@@ -230,6 +253,7 @@ TEST(Live, JudgesAsTheWholeContentAfterEveryBatch) {
     for (unsigned batch = 0; batch < kBatchesAWorld && !HasFailure(); ++batch) {
       ++ways[walk.step()];
       walk.judge();
+      walk.check_owners();
     }
   }
   for (const auto& [way, count] : ways) {
@@ -248,7 +272,8 @@ TEST(Live, DoesNotGrowWithWhatHasGone) {
                     test::pod("shop", "b", {"10.0.0.2"}, {{"app", "b"}})};
   snapshot->policies = {test::ingress_policy("shop", "first", test::with("app", "a"))};
   const auto lowered = policy::lower(*snapshot, {}).value();
-  const auto live = Live::start(snapshot, policy::ContentDigest(*snapshot), lowered, {}).value();
+  const auto live =
+      Live::start(snapshot, policy::ContentDigest(*snapshot), lowered, {}, nullptr).value();
   const auto carry_out = [&](const Edit& edit) {
     const auto plan = live->plan(std::span(&edit, 1));
     ASSERT_TRUE(plan);

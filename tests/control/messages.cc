@@ -99,10 +99,20 @@ void say_trial(LivePlane& plane) {
   }
 }
 
+config::Conntrack quotas() {
+  return {.flows_max = 64, .namespace_flows_max = 10};
+}
+
+ReconcileOptions with_quotas() {
+  ReconcileOptions options = open_by_default();
+  options.quotas = NamespaceQuotas::of(quotas());
+  return options;
+}
+
 /// As a worker that knows a connection of the running table, one of an earlier, and a ping.
 void give_flows(LivePlane& plane) {
   using classifier::Decision;
-  auto table = std::make_unique<dataplane::Conntrack>(config::Conntrack{.flows_max = 64}, 7);
+  auto table = std::make_unique<dataplane::Conntrack>(quotas(), 7);
   dataplane::FlowTuple ping = test::tuple("10.0.0.2", 77, "10.0.0.1", 8 << 8);
   ping.protocol = classifier::kProtocolIcmp;
   const classifier::Verdict verdict{
@@ -112,7 +122,8 @@ void give_flows(LivePlane& plane) {
   for (const dataplane::FlowTuple& flow : {test::tuple("10.0.0.1", 40'000, "10.0.0.2", 80),
                                            test::tuple("fd00::1", 40'000, "fd00::2", 443),
                                            ping}) {
-    table->insert({flow, dataplane::Packet::Event::begin, verdict, epoch},
+    const dataplane::NamespaceQuota quota = plane.publisher_.namespaces->payer_of(flow);
+    table->insert({flow, dataplane::Packet::Event::begin, verdict, epoch, quota},
                   table->hash(flow),
                   FakePublisher::kNowNs);
     epoch = plane.publisher_.published - (epoch == plane.publisher_.published ? 1 : 0);
@@ -192,7 +203,7 @@ config::Config node() {
 }
 
 void say_everything() {
-  LivePlane plane;
+  LivePlane plane(with_quotas());
   plane.config_ = node();
   plane.config_.control.changes_max = 1;
   plane.roles_ = *Roles::of({.operate_groups = {"70002"}});

@@ -39,14 +39,13 @@ std::string with_eal(const char* port) {
 
 }  // namespace
 
-Result<Publication> WirePublisher::publish(std::shared_ptr<const classifier::Table> table,
-                                           std::size_t rule_ids,
-                                           dataplane::Kept kept) {
+Result<Publication> WirePublisher::publish(dataplane::Enforced enforced, dataplane::Kept kept) {
   PORTCULLIS_CHECK(kept != dataplane::Kept::all);
   auto next = std::make_unique<dataplane::Generation>();
   next->epoch = ++epoch_;
-  next->table = std::move(table);
-  next->rule_ids = rule_ids;
+  next->table = std::move(enforced.table);
+  next->rule_ids = enforced.rule_ids;
+  next->namespaces = std::move(enforced.namespaces);
   Publication publication{.epoch = epoch_};
   in_force_.begin();
   if (!engine_) {

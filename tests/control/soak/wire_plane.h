@@ -31,9 +31,7 @@ class WirePublisher : public Publisher {
   /// `task` is called at the end of each publication, on the control thread.
   void after_each(Task task) { after_each_ = std::move(task); }
 
-  Result<Publication> publish(std::shared_ptr<const classifier::Table> table,
-                              std::size_t rule_ids,
-                              dataplane::Kept kept) override;
+  Result<Publication> publish(dataplane::Enforced enforced, dataplane::Kept kept) override;
   Result<std::vector<dataplane::RuleHits>> end_kept() override;
   [[nodiscard]] std::vector<dataplane::RuleHits> rule_hits() const override;
   [[nodiscard]] dataplane::DataplaneStatus status() const override;
