@@ -18,8 +18,8 @@ constexpr const char* kAddExamples =
     R"(In mode node only. The port is in force when the verb returns: packets from and to the pod
 are judged by the policies that run, and no packet of other ports was lost. The daemon forgets it at
 its end: whoever adds a port adds it again after a restart.
-Drivers: net_af_packet, net_af_xdp, net_memif, net_tap, net_virtio_user; each device needs a name of
-its own, the part ahead of the comma.
+Drivers: net_af_packet, net_af_xdp, net_memif, net_tap, net_vhost, net_virtio_user; each device
+needs a name of its own, the part ahead of the comma.
 Exit codes: 0 added, 2 trouble.
 
 Examples:

@@ -121,6 +121,8 @@ sigset_t block_signals() {
     sigaddset(&signals, signal);
   }
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  // DPDK writes to the peers of memif and virtio-user without a thought that they may be gone.
+  std::signal(SIGPIPE, SIG_IGN);
   return signals;
 }
 

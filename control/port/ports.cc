@@ -25,8 +25,8 @@ constexpr std::size_t kVdevBytesMax = 512;
 
 /// Devices at which a pod may be. Others would let a caller have the daemon write files of his
 /// choice (net_pcap), or have no peer (net_null).
-constexpr std::array<std::string_view, 5> kDrivers{
-    "net_af_packet", "net_af_xdp", "net_memif", "net_tap", "net_virtio_user"};
+constexpr std::array<std::string_view, 6> kDrivers{
+    "net_af_packet", "net_af_xdp", "net_memif", "net_tap", "net_vhost", "net_virtio_user"};
 
 tl::expected<std::vector<IpAddress>, RpcError> addresses_param(const json& params) {
   const auto list = params.find("addresses");

@@ -149,7 +149,11 @@ std::vector<std::string> eal_arguments(const config::Eal& options,
                                      "--log-level=*:warning",
                                      // Else it warns that a socket we do not use is not there.
                                      "--log-level=lib.telemetry:error"};
-  if (!options.hugepages) {
+  if (options.hugepages) {
+    // One file a list of pages instead of one a page: net_virtio_user shows its peer our memory,
+    // and can name eight files to it.
+    arguments.emplace_back("--single-file-segments");
+  } else {
     arguments.emplace_back("--no-huge");
   }
   if (!options.pci) {

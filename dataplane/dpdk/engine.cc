@@ -153,7 +153,7 @@ PortStatus status_of(const Port& port) {
   if (rte_eth_stats_get(port.id(), &stats) == 0) {
     status.rx_packets = stats.ipackets;
     status.rx_bytes = stats.ibytes;
-    status.rx_missed = stats.imissed + stats.rx_nombuf;
+    status.rx_missed = stats.imissed + stats.rx_nombuf + port.missed();
     status.tx_packets = stats.opackets;
     status.tx_bytes = stats.obytes;
   }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "dataplane/dpdk/offloads.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -16,21 +15,10 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "dataplane/dpdk/device/arguments.h"
 
 namespace portcullis::dataplane {
 namespace {
-
-/// Value of `key` among "NAME,key=value,...".
-std::string_view argument(std::string_view vdev, std::string_view key) {
-  while (!vdev.empty()) {
-    const std::string_view one = vdev.substr(0, vdev.find(','));
-    if (one.size() > key.size() && one.starts_with(key) && one[key.size()] == '=') {
-      return one.substr(key.size() + 1);
-    }
-    vdev.remove_prefix(std::min(vdev.size(), one.size() + 1));
-  }
-  return {};
-}
 
 /// One question to the interface. False: it has no answer.
 bool ask(const std::string& interface, void* question) {
@@ -63,8 +51,8 @@ std::string kernel_interface(const config::Port& port) {
                                     std::pair("net_pcap", "iface"),
                                     std::pair("net_pcap", "rx_iface"),
                                     std::pair("net_pcap", "rx_iface_in")}) {
-    const std::string_view name = argument(port.vdev, key);
-    if (port.vdev.starts_with(driver) && !name.empty()) {
+    const std::string_view name = device_argument(port, key);
+    if (is_of_driver(port, driver) && !name.empty()) {
       return std::string(name);
     }
   }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include <rte_dev.h>
@@ -16,6 +18,8 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "dataplane/dpdk/buffer/demand.h"
+#include "dataplane/dpdk/device/arguments.h"
+#include "dataplane/dpdk/device/peer.h"
 #include "dataplane/dpdk/eal.h"
 #include "dataplane/dpdk/offloads.h"
 #include "dataplane/dpdk/spread/rss.h"
@@ -25,6 +29,11 @@ namespace portcullis::dataplane {
 namespace {
 
 constexpr const char* kPoolName = "portcullis_mbufs";
+
+/// The kernel lets go of an interface's queue some time after its socket was closed, and until then
+/// a port that comes again cannot have it.
+constexpr int kXdpTries = 20;
+constexpr std::chrono::milliseconds kXdpPause{10};
 
 Failure failed(const config::Port& options, std::string_view what, int error) {
   return fail(fmt::format("ports.{}: {} ({}): {}",
@@ -85,6 +94,29 @@ BufferPool::~BufferPool() {
 Result<std::unique_ptr<Port>> Port::open(const config::Port& options,
                                          const Crew& crew,
                                          const BufferPool& pool) {
+  PORTCULLIS_TRY_VOID(check_socket(options));
+  PORTCULLIS_TRY_VOID(check_xdp_queues(options));
+  auto port = try_open(options, crew, pool);
+  if (!is_of_driver(options, "net_af_xdp")) {
+    return port;
+  }
+  for (int left = kXdpTries; !port && left > 0; --left) {
+    std::this_thread::sleep_for(kXdpPause);
+    port = try_open(options, crew, pool);
+  }
+  if (!port) {
+    return fail(
+        fmt::format("{}; net_af_xdp takes queue 0 of an interface that is up and has no "
+                    "other XDP program, and needs a kernel with XDP_SOCKETS and the "
+                    "capabilities NET_ADMIN, NET_RAW, BPF and IPC_LOCK",
+                    port.error().message));
+  }
+  return port;
+}
+
+Result<std::unique_ptr<Port>> Port::try_open(const config::Port& options,
+                                             const Crew& crew,
+                                             const BufferPool& pool) {
   const std::string name = device_name(options);
   std::uint16_t id = 0;
   forget_dpdk_log();
@@ -111,6 +143,7 @@ Result<std::unique_ptr<Port>> Port::open(const config::Port& options,
     }
   }
   std::unique_ptr<Port> port(new Port(options, crew, id, pool));
+  PORTCULLIS_TRY(port->xdp_, XdpSide::make(options, pool.get()));
   PORTCULLIS_TRY_VOID(port->configure(crew.size() > 1));
   return port;
 }
@@ -124,6 +157,9 @@ Port::Port(config::Port options, Crew crew, std::uint16_t id, const BufferPool& 
 
 Port::~Port() {
   stop();
+  if (xdp_ != nullptr) {
+    xdp_->stop_copying();
+  }
   rte_eth_dev_info device{};
   const bool is_told = rte_eth_dev_info_get(id_, &device) == 0;
   rte_eth_dev_close(id_);
@@ -165,6 +201,15 @@ Result<void> Port::configure(bool spread) {
   }
   PORTCULLIS_TRY_VOID(set_up_queues());
   PORTCULLIS_TRY_VOID(set_mtu());
+  return learn_mac();
+}
+
+/// Where the device only made one up, it need not know of another: it filters nothing.
+Result<void> Port::learn_mac() {
+  if (const std::optional<MacAddress> lasting = lasting_mac(options_); lasting) {
+    mac_ = *lasting;
+    return {};
+  }
   rte_ether_addr mac{};
   if (const int error = rte_eth_macaddr_get(id_, &mac); error != 0) {
     return failed(options_, "has no MAC address", error);
@@ -178,8 +223,9 @@ Result<void> Port::set_up_queues() {
   std::uint16_t tx = kTxDescriptors;
   rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx);
   const auto socket = static_cast<unsigned>(rte_eth_dev_socket_id(id_));
+  rte_mempool* const pool = xdp_ == nullptr ? pool_.get() : xdp_->pool();
   for (std::uint16_t queue = 0; queue < queues_.rx; ++queue) {
-    const int error = rte_eth_rx_queue_setup(id_, queue, rx, socket, nullptr, pool_.get());
+    const int error = rte_eth_rx_queue_setup(id_, queue, rx, socket, nullptr, pool);
     if (error != 0) {
       return failed(options_, fmt::format("cannot set up receive queue {}", queue), error);
     }
@@ -189,7 +235,7 @@ Result<void> Port::set_up_queues() {
       return failed(options_, fmt::format("cannot set up transmit queue {}", queue), error);
     }
   }
-  return {};
+  return xdp_ == nullptr ? Result<void>() : xdp_->adopt(options_, id_);
 }
 
 Result<void> Port::set_mtu() {

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "config/config.h"
+#include "dataplane/dpdk/device/xdp.h"
 #include "dataplane/dpdk/spread/crews.h"
 #include "dataplane/packet/neighbour.h"
 
@@ -76,11 +77,17 @@ class Port {
   [[nodiscard]] const MacAddress& mac() const { return mac_; }
   /// Whether frames may come in with unfinished checksums, as the kernel hands them over.
   [[nodiscard]] bool is_kernels() const { return is_kernels_; }
+  /// Packets that came in and found no buffer, which the device does not count.
+  [[nodiscard]] std::uint64_t missed() const { return xdp_ == nullptr ? 0 : xdp_->missed(); }
 
  private:
+  static Result<std::unique_ptr<Port>> try_open(const config::Port& options,
+                                                const Crew& crew,
+                                                const BufferPool& pool);
   Port(config::Port options, Crew crew, std::uint16_t id, const BufferPool& pool);
   Result<void> configure(bool spread);
   Result<void> set_up_queues();
+  Result<void> learn_mac();
   Result<void> set_mtu();
   Result<void> start_device();
   void listen();
@@ -90,6 +97,7 @@ class Port {
   const std::uint16_t id_;
   const bool is_kernels_;
   const BufferPool& pool_;
+  std::unique_ptr<XdpSide> xdp_;
   Queues queues_;
   MacAddress mac_{};
   bool started_ = false;

@@ -18,7 +18,7 @@ TEST(Demand, KnowsWhatDevicesKeep) {
   EXPECT_EQ(of_device("net_af_packet0,iface=eth0"), 0U);
   EXPECT_EQ(of_device("net_memif0,role=server"), 0U);
   EXPECT_EQ(of_device("net_memif0,role=client,zero-copy=yes"), 2'048U);
-  EXPECT_EQ(of_device("net_af_xdp0,iface=eth0"), 3'072U);
+  EXPECT_EQ(of_device("net_af_xdp0,iface=eth0"), 0U);
   EXPECT_EQ(of_device("net_tap0,iface=tap0"), 1'024U);
   EXPECT_EQ(of_device("net_virtio_user0,path=/dev/vhost-net"), 512U);
   EXPECT_EQ(of_device("net_virtio_user0,path=/x,queue_size=1024"), 2'048U);

@@ -32,6 +32,7 @@ TEST(Eal, UsesHugepagesPciAndNoTelemetryWhenTold) {
   const std::vector<std::string> arguments =
       eal_arguments({.hugepages = true, .pci = true, .telemetry = false}, 0, {1});
   EXPECT_FALSE(has(arguments, "--no-huge"));
+  EXPECT_TRUE(has(arguments, "--single-file-segments"));
   EXPECT_FALSE(has(arguments, "--no-pci"));
   EXPECT_TRUE(has(arguments, "--no-telemetry"));
 }

@@ -1,51 +1,19 @@
 # SPDX-License-Identifier: MIT
 """A pod's port comes and goes by control message, and a stream between other pods loses nothing."""
-import lab as lab_module
+import late_pod
 import netns
-import probe as probe_module
 import scenario
 import swaps
+from late_pod import LATE, PORT
 
-LATE = "storage/cache-1"
-PORT = "cache-1"
 VETH = "net_af_packet77,iface=cache-1,framecnt=2048"
 TAP = "net_tap78,iface=tap78"
 PATIENCE_S = 20
-PARALLEL = 8  # The stream wants some of the processor, too.
 
 
-class LabWithoutOne(lab_module.Lab):
-    """The shop on a node whose configuration does not know one of its pods."""
-
-    def __init__(self, run, mode):
-        super().__init__(run, mode)
-        self.probes = [line for line in self.probes if LATE in (line.source, line.destination)]
-
-    def port_tables(self):
-        return [table for table in super().port_tables() if table[0] != PORT]
-
-
-class NodeHotplug(scenario.LabCase):
-    mode = "node"
-    lab_kind = LabWithoutOne
-
-    def port(self, *words):
-        status, out, error = self.daemon.cli("port", *words)
-        self.assertEqual(status, 0, error or out)
-
+class NodeHotplug(late_pod.LatePod):
     def add(self, vdev=VETH):
-        addresses = [word for one in self.lab.addresses(LATE) for word in ("--address", one)]
-        self.port("add", PORT, "--vdev", vdev, *addresses)
-
-    def names(self):
-        return [port["name"] for port in self.daemon.ask("port", "list")["ports"]]
-
-    def see(self, is_there):
-        """Tries every line that the pod is an end of: none works, or those that policy allows."""
-        seen, _ = probe_module.attempt_all(self.lab, self.lab.probes, parallel=PARALLEL)
-        wrong = [(line.source, line.destination, line.protocol, line.port, line.family, what)
-                 for line, what in seen.items() if what.reached != (line.allowed and is_there)]
-        self.assertEqual(wrong, [], self.daemon.log()[-2000:])
+        super().add(vdev)
 
     def test_a_pod_comes_and_goes_and_comes_again(self):
         allowed = [line for line in self.lab.probes if line.allowed]
@@ -71,12 +39,6 @@ class NodeHotplug(scenario.LabCase):
         print(f"{self.workers} workers, 22 times added and removed: {figures}")
         self.assertGreater(figures.sent, 1000)
         self.assertEqual((figures.lost, figures.reordered, figures.duplicates), (0, 0, 0), figures)
-
-    def reaches_nothing(self):
-        """Of the lines that policy allows; the others would tell nothing."""
-        lines = [line._replace(allowed=False) for line in self.lab.probes if line.allowed]
-        seen, _ = probe_module.attempt_all(self.lab, lines, parallel=PARALLEL)
-        self.assertEqual([line for line, what in seen.items() if what.reached], [])
 
     def test_a_pod_that_is_gone_already_leaves_by_its_name(self):
         self.add()

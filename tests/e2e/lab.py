@@ -111,10 +111,16 @@ class Lab:
 
     def join_node(self, name):
         """A pod's veth, whose far end is in the node's namespace and has the pod's short name."""
-        pod, inside = self.pods[name], self.namespaces[name]
-        plug(self.node, pod.name, inside)
+        pod = self.pods[name]
+        plug(self.node, pod.name, self.namespaces[name])
         _silence(self.node, pod.name)
+        self.address_pod(name)
+
+    def address_pod(self, name):
+        """Gives a pod's eth0 its addresses and routes."""
+        pod, inside = self.pods[name], self.namespaces[name]
         netns.ip_batch(inside, [
+            "link set eth0 up",
             f"addr add {pod.addresses[0]}/32 dev eth0",
             f"addr add {pod.addresses[1]}/128 dev eth0 nodad",
             f"route add default via {POD_GATEWAYS[0]} dev eth0 onlink",

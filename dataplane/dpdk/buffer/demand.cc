@@ -24,11 +24,9 @@ constexpr std::uint64_t kCacheShare = 16;
 constexpr std::uint64_t kHeldShare = 8;
 
 /// Virtual devices of DPDK 22.11 that copy, so that a packet's buffer is free once it was sent, and
-/// none lies ready for one that comes.
-constexpr std::array<std::string_view, 6> kCopying{
-    "net_af_packet", "net_memif", "net_null", "net_pcap", "net_ring", "net_vhost"};
-/// What net_af_xdp lays ready for the kernel to receive into, whatever the queue.
-constexpr std::uint64_t kXdpFill = 2048;
+/// none lies ready for one that comes. For net_af_xdp we do so (device/xdp.h).
+constexpr std::array<std::string_view, 7> kCopying{
+    "net_af_packet", "net_af_xdp", "net_memif", "net_null", "net_pcap", "net_ring", "net_vhost"};
 /// A virtio device has queues as its argument says, and by default of this length.
 constexpr std::uint64_t kVirtioQueue = 256;
 constexpr std::uint64_t kVirtioQueueMax = 32'768;
@@ -43,9 +41,6 @@ std::uint64_t buffers_of_queues(const config::Port& port) {
   }
   if (vdev.starts_with("net_tap")) {
     return kRxDescriptors;  // It writes what it sends.
-  }
-  if (vdev.starts_with("net_af_xdp")) {
-    return kXdpFill + kTxDescriptors;
   }
   if (vdev.starts_with("net_virtio_user")) {
     constexpr std::string_view kKey = "queue_size=";

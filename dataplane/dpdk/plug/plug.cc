@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "dataplane/dpdk/buffer/demand.h"
+#include "dataplane/dpdk/offloads.h"
 #include "dataplane/dpdk/plug/port_change.h"
 
 namespace portcullis::dataplane {
@@ -72,6 +73,7 @@ const std::unique_ptr<Port>* find(const Plugboard& board, const std::string& nam
 /// What would otherwise go wrong late, or in a worker.
 Result<void> check(const Plugboard& board, const config::Port& options) {
   std::size_t addresses = options.addresses.size();
+  const std::string interface = kernel_interface(options);
   // All ports of a node have one crew: everybody.
   const std::size_t workers = board.workers.size();
   BufferUse use{.ports = buffers_of_port(options, workers), .workers = workers, .routes = true};
@@ -80,6 +82,13 @@ Result<void> check(const Plugboard& board, const config::Port& options) {
       return fail(fmt::format("ports.{}: device {} already serves port '{}'",
                               options.name,
                               device_name(options),
+                              port->options().name));
+    }
+    // Two would both receive, or the second one's end would cut the first one off (XDP).
+    if (port != nullptr && !interface.empty() && kernel_interface(port->options()) == interface) {
+      return fail(fmt::format("ports.{}: interface {} already serves port '{}'",
+                              options.name,
+                              interface,
                               port->options().name));
     }
     if (port != nullptr) {
