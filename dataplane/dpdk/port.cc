@@ -158,7 +158,7 @@ Port::Port(config::Port options, Crew crew, std::uint16_t id, const BufferPool& 
 Port::~Port() {
   stop();
   if (xdp_ != nullptr) {
-    xdp_->stop_copying();
+    xdp_->prepare_to_close();
   }
   rte_eth_dev_info device{};
   const bool is_told = rte_eth_dev_info_get(id_, &device) == 0;

@@ -17,12 +17,12 @@ from late_pod import LATE, PORT
 
 PATIENCE_S = 20
 RATE = 1000  # Datagrams a second beside it: testpmd takes a processor.
-ROUNDS = 12  # More than a leak of buffers, 2048 a time, would survive.
 
 
 class Kind(late_pod.LatePod):
     """What holds for each. `port_vdev`: the port's device."""
     port_vdev = None
+    rounds = 12  # More than a leak of buffers, 2048 a time, would survive.
     files_a_round = 0  # That DPDK forgets to close.
 
     @classmethod
@@ -91,14 +91,14 @@ class Kind(late_pod.LatePod):
         self.assertEqual(self.names(), others)
         self.reaches_nothing()
         files = self.files()
-        for _ in range(ROUNDS):
+        for _ in range(self.rounds):
             self.round()
         self.round(self.see_all)
         figures = numbered.stop()
-        print(f"{type(self).__name__}, {ROUNDS + 2} times added and removed: {figures}")
+        print(f"{type(self).__name__}, {self.rounds + 2} times added and removed: {figures}")
         self.assertGreater(figures.sent, RATE)
         self.assertEqual((figures.lost, figures.reordered, figures.duplicates), (0, 0, 0), figures)
-        self.assertLessEqual(self.files(), files + self.files_a_round * (ROUNDS + 1))
+        self.assertLessEqual(self.files(), files + self.files_a_round * (self.rounds + 1))
 
 
 class AfXdp(Kind):
@@ -226,6 +226,11 @@ class MemifClient(Bridged):
     port_vdev = "net_memif79,role=client,id=0,socket={socket},socket-abstract=no"
     pod_vdev = "net_memif0,role=server,id=0,socket={socket},socket-abstract=no"
     pod_first = True
+    rounds = 3
+
+    def end_pod(self):
+        """testpmd 22.11 as a server may crash when its client goes while it polls."""
+        self.stop_bridge()
 
     def test_a_server_that_is_not_there_is_named(self):
         self.assertIn(f"there is no socket {self.socket}; start the peer", self.refused(

@@ -19,8 +19,8 @@ PATIENCE_S = 20
 class Bridge:
     """A running testpmd in a pod's namespace. Its memory is no hugepages', unless `memory` says so.
 
-    It polls without end, so it has the processor that nobody else wants; `nice` keeps it from
-    taking that from the others.
+    It polls without end, on whatever processor has time for it: bound to one, it was seen to keep
+    all others from that for a minute.
     """
 
     _count = 0
@@ -29,11 +29,12 @@ class Bridge:
         Bridge._count += 1
         self.prefix = f"{run.prefix}-bridge{Bridge._count}"
         self._log = os.path.join(run.folder, f"bridge{Bridge._count}.log")
-        processor = min(os.sched_getaffinity(0))
+        processors = ",".join(map(str, sorted(os.sched_getaffinity(0))))
         with open(self._log, "wb") as log:
             # Its standard input stays open: at its end testpmd ends.
             self._process = run.start(namespace, [
-                "nice", "-n", "15", "stdbuf", "-o0", TESTPMD, f"--lcores=0@{processor},1@{processor}",
+                "nice", "-n", "10", "stdbuf", "-o0", TESTPMD,
+                f"--lcores=0@({processors}),1@({processors})",
                 "--no-pci", "--no-telemetry", f"--file-prefix={self.prefix}", *memory,
                 f"--vdev={vdev}", f"--vdev=net_tap0,iface=eth0,mac={MAC}", "--", "--forward-mode=io",
                 "--auto-start", "--total-num-mbufs=8192", "--no-mlockall"],

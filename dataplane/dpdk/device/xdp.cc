@@ -111,12 +111,12 @@ Result<std::unique_ptr<XdpSide>> XdpSide::make(const config::Port& options, rte_
 }
 
 XdpSide::XdpSide(rte_mempool* pool, rte_mempool* all)
-    : pool_(pool), all_(all), handles_(handles()) {}
+    : pool_(pool), all_(all), others_(handles()) {}
 
 XdpSide::~XdpSide() {
-  if (!is_adopted_) {
-    keep_new_handles();  // Of a device that did not come up.
-  }
+  // With those that were opened only to close the device.
+  const std::vector<Handle> since = new_since(others_);
+  handles_.insert(handles_.end(), since.begin(), since.end());
   for (const Handle& handle : handles_) {
     if (identity_of(handle.fd) == handle.identity) {
       ::close(handle.fd);
@@ -125,13 +125,12 @@ XdpSide::~XdpSide() {
   rte_mempool_free(pool_);
 }
 
-void XdpSide::keep_new_handles() {
+std::vector<XdpSide::Handle> XdpSide::new_since(const std::vector<Handle>& then) {
   std::vector<Handle> now = handles();
-  std::erase_if(now, [this](const Handle& one) {
-    return std::ranges::any_of(
-        handles_, [&one](const Handle& other) { return other.identity == one.identity; });
+  std::erase_if(now, [&then](const Handle& one) {
+    return std::ranges::any_of(then, [&one](const Handle& other) { return other == one; });
   });
-  handles_ = std::move(now);
+  return now;
 }
 
 std::vector<XdpSide::Handle> XdpSide::handles() {
@@ -149,8 +148,7 @@ std::vector<XdpSide::Handle> XdpSide::handles() {
 }
 
 Result<void> XdpSide::adopt(const config::Port& options, std::uint16_t device) {
-  keep_new_handles();
-  is_adopted_ = true;
+  handles_ = new_since(others_);
   device_ = device;
   const auto in = [](std::uint16_t,
                      std::uint16_t,
@@ -179,7 +177,11 @@ Result<void> XdpSide::adopt(const config::Port& options, std::uint16_t device) {
   return {};
 }
 
-void XdpSide::stop_copying() {
+void XdpSide::prepare_to_close() {
+  if (handles_.empty()) {
+    handles_ = new_since(others_);  // Of a device that did not come up.
+  }
+  others_ = handles();
   // Else the next device of this number would still call us.
   if (receiving_ != nullptr) {
     rte_eth_remove_rx_callback(device_, 0, receiving_);

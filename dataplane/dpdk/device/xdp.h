@@ -41,7 +41,7 @@ class XdpSide {
   static Result<std::unique_ptr<XdpSide>> make(const config::Port& options, rte_mempool* all);
   XdpSide(const XdpSide&) = delete;
   XdpSide& operator=(const XdpSide&) = delete;
-  /// REQUIRES: the device is closed, after stop_copying().
+  /// REQUIRES: the device is closed, after prepare_to_close().
   ~XdpSide();
 
   /// For the device's queues.
@@ -50,7 +50,7 @@ class XdpSide {
   /// it receives or sends is copied from now on. Errors: begin with "ports.NAME".
   Result<void> adopt(const config::Port& options, std::uint16_t device);
   /// REQUIRES: nobody uses the device any more, and it is not closed yet.
-  void stop_copying();
+  void prepare_to_close();
   /// Packets that came in and found no buffer.
   [[nodiscard]] std::uint64_t missed() const { return missed_.load(std::memory_order_relaxed); }
 
@@ -59,10 +59,11 @@ class XdpSide {
   struct Handle {
     int fd;
     std::string identity;  // Tells it from whatever has the number later.
+    bool operator==(const Handle&) const = default;
   };
   XdpSide(rte_mempool* pool, rte_mempool* all);
   static std::vector<Handle> handles();
-  void keep_new_handles();
+  static std::vector<Handle> new_since(const std::vector<Handle>& then);
   /// Puts copies in the place of packets that came, of those that find a buffer; says how many.
   std::uint16_t copy_in(std::span<rte_mbuf*> packets) noexcept;
   /// The same of packets that go, up to the first one that finds none; it and the rest stay.
@@ -70,8 +71,8 @@ class XdpSide {
 
   rte_mempool* const pool_;
   rte_mempool* const all_;
-  std::vector<Handle> handles_;  // Those of others, until adopt(); then the device's.
-  bool is_adopted_ = false;
+  std::vector<Handle> others_;   // That were there before the device was opened, or is closed.
+  std::vector<Handle> handles_;  // The device's.
   std::uint16_t device_ = 0;
   const rte_eth_rxtx_callback* receiving_ = nullptr;
   const rte_eth_rxtx_callback* sending_ = nullptr;
