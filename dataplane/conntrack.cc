@@ -11,6 +11,8 @@ namespace portcullis::dataplane {
 namespace {
 
 constexpr std::uint64_t kSweepNs = 1'000'000'000;
+/// 4 million entries a second: what a sweep of a larger table may take of a worker's time.
+constexpr std::uint64_t kNsAnEntry = 250;
 constexpr std::uint8_t kFinishedOriginal = 1;
 constexpr std::uint8_t kFinishedReply = 2;
 
@@ -248,6 +250,7 @@ void Conntrack::expire(std::uint64_t now_ns) noexcept {
   if (elapsed < kSweepNs) {
     due = elapsed * entries_.size() / kSweepNs;
   }
+  due = std::min(due, elapsed / kNsAnEntry);
   if (due == 0) {
     return;  // The time not used adds up for the next call.
   }

@@ -59,6 +59,10 @@ class Drive {
   /// Errors: a packet was dropped, or a flow is not known, so that figures would lie.
   [[nodiscard]] Result<void> expect_forwarded() const;
 
+  /// Share of a processor's time that looking for timed-out flows takes, by a second of polls in
+  /// which none is found and nothing else happens. REQUIRES: nothing is run afterwards.
+  double sweep_share();
+
   /// Cycles a packet of each stage since the last call: the median of the sets of buffers.
   std::vector<std::optional<double>> take_stages();
 
@@ -66,6 +70,7 @@ class Drive {
   using StageTotals = std::array<std::uint64_t, dataplane::kStages>;
 
   [[nodiscard]] StageTotals stage_totals() const;
+  [[nodiscard]] std::uint64_t now_ns() const;
   void fill(std::span<const Turn> turns);
   void process(std::size_t at, std::size_t count);
   void look_at(std::span<const Turn> turns);

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "base/limits.h"
 #include "bench/measure.h"
 #include "bench/throughput/attack_run.h"
@@ -94,6 +96,11 @@ class PipelineRun {
     if (plan.flows == kNewFlows) {
       report_.measured("new_flow_cycles", fresh, "cycles");
       report_.measured("new_flows_mps", cycles_hz() / fresh * 1e-6, "M/s");
+    }
+    if (plan.flows >= kNewFlows) {
+      report_.measured(fmt::format("sweep_{}_percent", plan.flows == kNewFlows ? "1m" : "10m"),
+                       drive.sweep_share() * 100,
+                       "%");
     }
     return {};
   }
