@@ -10,8 +10,7 @@
 namespace portcullis::dataplane {
 namespace {
 
-constexpr std::uint64_t kSweepNs = 1'000'000'000;
-/// 4 million entries a second: what a sweep of a larger table may take of a worker's time.
+/// 4 million entries a second: what looking for flows that timed out may take of a worker's time.
 constexpr std::uint64_t kNsAnEntry = 250;
 constexpr std::uint8_t kFinishedOriginal = 1;
 constexpr std::uint8_t kFinishedReply = 2;
@@ -43,7 +42,8 @@ bool has_room(unsigned free) {
 
 }  // namespace
 
-Conntrack::Conntrack(const config::Conntrack& config, std::uint64_t seed) : timeouts_(config) {
+Conntrack::Conntrack(const config::Conntrack& config, std::uint64_t seed)
+    : timeouts_(config), wheel_((config.flows_max + kGroup - 1) / kGroup) {
   PORTCULLIS_CHECK(config.flows_max > 0 && config.flows_max < kOverQuota);
   for (std::uint64_t& key : seeds_) {
     key = next_seed(seed);
@@ -126,6 +126,7 @@ std::uint32_t Conntrack::insert(const NewFlow& flow,
   }
   const std::uint32_t index = free_.back();
   free_.pop_back();
+  wheel_.prefetch(index / kGroup);
   ++version_;
   slot.bucket->tags[slot.slot] = tag_of(hash);
   slot.bucket->entries[slot.slot] = index;
@@ -137,6 +138,7 @@ std::uint32_t Conntrack::insert(const NewFlow& flow,
   entry.epoch = flow.epoch;
   store_progress(entry, begin(flow.tuple.protocol, flow.event));
   entry.deadline_ns = now_ns + timeouts_.of(flow.tuple.protocol, entry.state);
+  wheel_.set(index / kGroup, entry.deadline_ns);
   if (quotas_ != nullptr) {
     quotas_->charge(index, flow.quota);
   }
@@ -168,11 +170,15 @@ void Conntrack::remove(std::uint32_t index) noexcept {
   PORTCULLIS_CHECK(false && "an entry is in one of its buckets");
 }
 
-/// As touch().
-bool Conntrack::move_on(FlowEntry& entry, Packet::Event event, bool is_reply) noexcept {
-  const bool is_reset = event == Packet::Event::abort && is_connected(entry.tuple.protocol) &&
-                        entry.state != FlowState::closing;
-  store_progress(entry, advance(load_progress(entry), entry.tuple.protocol, event, is_reply));
+/// As touch(). Only a new state may bring the deadline nearer.
+bool Conntrack::move_on(Found found, Packet::Event event, std::uint64_t now_ns) noexcept {
+  FlowEntry& entry = entries_[found.index];
+  const std::uint8_t protocol = entry.tuple.protocol;
+  const bool is_reset =
+      event == Packet::Event::abort && is_connected(protocol) && entry.state != FlowState::closing;
+  store_progress(entry, advance(load_progress(entry), protocol, event, found.is_reply));
+  entry.deadline_ns = now_ns + timeouts_.of(protocol, entry.state);
+  wheel_.set(found.index / kGroup, entry.deadline_ns);
   return is_reset;
 }
 
@@ -244,24 +250,40 @@ bool Conntrack::evict_anywhere(std::uint64_t now_ns) noexcept {
   return false;
 }
 
-void Conntrack::expire(std::uint64_t now_ns) noexcept {
-  const std::uint64_t elapsed = now_ns - std::min(now_ns, expired_until_ns_);
-  std::size_t due = entries_.size();
-  if (elapsed < kSweepNs) {
-    due = elapsed * entries_.size() / kSweepNs;
+void Conntrack::end_timed_out(std::uint32_t group, std::uint64_t now_ns) noexcept {
+  const std::size_t begin = std::size_t{group} * kGroup;
+  const std::size_t end = std::min(begin + kGroup, entries_.size());
+  std::uint64_t first_deadline_ns = 0;  // Of those that are left; 0: none is.
+  for (std::size_t index = begin; index < end; ++index) {
+    const FlowEntry& entry = entries_[index];
+    if (entry.state == FlowState::none) {
+      continue;
+    }
+    if (entry.deadline_ns <= now_ns) {
+      ++expired_;
+      remove(static_cast<std::uint32_t>(index));
+    } else if (first_deadline_ns == 0 || entry.deadline_ns < first_deadline_ns) {
+      first_deadline_ns = entry.deadline_ns;
+    }
   }
-  due = std::min(due, elapsed / kNsAnEntry);
-  if (due == 0) {
+  if (first_deadline_ns != 0) {
+    wheel_.set(group, first_deadline_ns);
+  }
+}
+
+void Conntrack::expire(std::uint64_t now_ns) noexcept {
+  const std::uint64_t elapsed = now_ns - std::min(now_ns, looked_until_ns_);
+  std::uint64_t groups = std::min(elapsed / (kNsAnEntry * kGroup), kExpireMax / kGroup);
+  if (groups == 0) {
     return;  // The time not used adds up for the next call.
   }
-  expired_until_ns_ = now_ns;
-  for (due = std::min(due, kExpireMax); due > 0; --due) {
-    const FlowEntry& entry = entries_[expire_cursor_];
-    if (entry.state != FlowState::none && entry.deadline_ns <= now_ns) {
-      ++expired_;
-      remove(static_cast<std::uint32_t>(expire_cursor_));
+  looked_until_ns_ = now_ns;
+  for (; groups > 0; --groups) {
+    const std::uint32_t group = wheel_.take_due(now_ns);
+    if (group == TimerWheel::kNone) {
+      return;
     }
-    expire_cursor_ = expire_cursor_ + 1 == entries_.size() ? 0 : expire_cursor_ + 1;
+    end_timed_out(group, now_ns);
   }
 }
 

@@ -20,7 +20,9 @@ constexpr std::uint32_t kFlowsMaxLeast = 65'536;
 constexpr std::uint32_t kLongTimeoutS = 86'400;
 /// As a busy worker polls: bursts of 64 at some 13 M packets a second.
 constexpr std::uint64_t kPollNs = 5'000;
-constexpr std::uint64_t kPollsASecond = 1'000'000'000 / kPollNs;
+/// More than a turn of the timer wheel takes.
+constexpr std::uint64_t kExpireSeconds = 300;
+constexpr std::uint64_t kExpirePolls = kExpireSeconds * 1'000'000'000 / kPollNs;
 
 }  // namespace
 
@@ -98,15 +100,15 @@ Result<void> Drive::expect_forwarded() const {
   return {};
 }
 
-double Drive::sweep_share() {
+double Drive::expire_share() {
   std::uint64_t now_ns = this->now_ns();
   pipeline_.expire(now_ns);
   const std::uint64_t begin = cycles();
-  for (std::uint64_t poll = 0; poll < kPollsASecond; ++poll) {
+  for (std::uint64_t poll = 0; poll < kExpirePolls; ++poll) {
     now_ns += kPollNs;
     pipeline_.expire(now_ns);
   }
-  return static_cast<double>(cycles() - begin) / cycles_hz();
+  return static_cast<double>(cycles() - begin) / cycles_hz() / kExpireSeconds;
 }
 
 std::vector<std::optional<double>> Drive::take_stages() {

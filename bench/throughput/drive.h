@@ -59,9 +59,9 @@ class Drive {
   /// Errors: a packet was dropped, or a flow is not known, so that figures would lie.
   [[nodiscard]] Result<void> expect_forwarded() const;
 
-  /// Share of a processor's time that looking for timed-out flows takes, by a second of polls in
-  /// which none is found and nothing else happens. REQUIRES: nothing is run afterwards.
-  double sweep_share();
+  /// Share of a processor's time that looking for timed-out flows takes, by five minutes of polls
+  /// in which none is found and nothing else happens. REQUIRES: nothing is run afterwards.
+  double expire_share();
 
   /// Cycles a packet of each stage since the last call: the median of the sets of buffers.
   std::vector<std::optional<double>> take_stages();

@@ -98,8 +98,8 @@ class PipelineRun {
       report_.measured("new_flows_mps", cycles_hz() / fresh * 1e-6, "M/s");
     }
     if (plan.flows >= kNewFlows) {
-      report_.measured(fmt::format("sweep_{}_percent", plan.flows == kNewFlows ? "1m" : "10m"),
-                       drive.sweep_share() * 100,
+      report_.measured(fmt::format("expire_{}_percent", plan.flows == kNewFlows ? "1m" : "10m"),
+                       drive.expire_share() * 100,
                        "%");
     }
     return {};

@@ -48,9 +48,9 @@ class Rig {
     table.touch(found, event, now_ns);
     return table.entry(found.index).state;
   }
-  /// Runs the expiry often enough for whole sweeps.
-  void sweep() {
-    for (int i = 0; i < 3000; ++i) {
+  /// Lets time pass, polling as a worker does that has little to do.
+  void pass(std::uint64_t seconds) {
+    for (std::uint64_t i = 0; i < seconds * 1000; ++i) {
       now_ns += kSecond / 1000;
       table.expire(now_ns);
     }
@@ -196,16 +196,47 @@ TEST(Conntrack, GivesAConnectionTheTimeOfItsState) {
   EXPECT_FALSE(rig.find(web()));
 }
 
-TEST(Conntrack, SweepsFlowsThatNobodyAsksFor) {
+TEST(Conntrack, EndsFlowsThatNobodyAsksFor) {
   Rig rig({.flows_max = 1000, .udp_timeout_s = 1});
   for (std::uint16_t port = 0; port < 500; ++port) {
     rig.insert(tuple("10.0.0.1", port, "10.0.0.2", 6, classifier::kProtocolUdp), Event::data);
     rig.insert(web(port));
   }
-  rig.sweep();
+  rig.pass(3);
   EXPECT_EQ(rig.table.size(), 500U);
   EXPECT_EQ(rig.table.expired(), 500U);
   EXPECT_TRUE(rig.find(web(7)));
+}
+
+TEST(Conntrack, EndsAClosedFlowInTimeThoughItCouldHaveBeenSilentForLong) {
+  Rig rig({.flows_max = 100, .tcp_established_timeout_s = 86'400, .tcp_closing_timeout_s = 10});
+  rig.insert(web());
+  rig.insert(web(9));
+  for (const FlowTuple& flow : {web(), web(9)}) {
+    rig.send(reversed(flow), Event::accept);
+    ASSERT_EQ(rig.send(flow, Event::data), established);
+  }
+  rig.pass(600);
+  EXPECT_EQ(rig.table.size(), 2U);
+  rig.send(web(), Event::abort);
+  rig.pass(9);
+  EXPECT_EQ(rig.table.size(), 2U);
+  rig.pass(3);
+  EXPECT_EQ(rig.table.size(), 1U);
+  EXPECT_TRUE(rig.find(web(9)));
+}
+
+TEST(Conntrack, LetsAFlowLiveAsLongAsItsPacketsCome) {
+  Rig rig({.flows_max = 100, .udp_timeout_s = 30});
+  const FlowTuple flow = tuple("10.0.0.1", 5, "10.0.0.2", 6, classifier::kProtocolUdp);
+  rig.insert(flow, Event::data);
+  for (int i = 0; i < 30; ++i) {
+    rig.pass(29);
+    ASSERT_TRUE(rig.find(flow));
+    rig.send(flow, Event::data);
+  }
+  rig.pass(33);
+  EXPECT_EQ(rig.table.size(), 0U);
 }
 
 TEST(Conntrack, MakesRoomByEndingWhatIsNotEstablished) {
@@ -356,14 +387,14 @@ TEST(Conntrack, EqualsAMapOnRandomPackets) {
     step_both(random, rig, model, timeouts);
     ASSERT_FALSE(testing::Test::HasFatalFailure()) << "step " << i;
   }
-  rig.sweep();
+  rig.pass(3);
   const auto alive_at = [&](std::uint64_t ns) {
     return static_cast<std::size_t>(
         std::count_if(model.flows.begin(), model.flows.end(), [ns](const auto& flow) {
           return flow.second.deadline_ns > ns;
         }));
   };
-  // A sweep takes a second, so what ended within the last two may still be there.
+  // What ended within the last two seconds may still be there.
   EXPECT_GE(rig.table.size(), alive_at(rig.now_ns));
   EXPECT_LE(rig.table.size(), alive_at(rig.now_ns - 2 * kSecond));
 }
