@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "bench/classbench_run.h"
+#include "bench/classbench/run.h"
 #include "bench/measure.h"
 #include "bench/options.h"
 #include "bench/policy_run.h"

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "bench/classbench.h"
+#include "bench/classbench/filters.h"
 #include "classifier/key.h"
 
 namespace portcullis::bench {

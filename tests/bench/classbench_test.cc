@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "bench/classbench.h"
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <set>
 
 #include <gtest/gtest.h>
+
+#include "bench/classbench/filters.h"
 
 namespace portcullis::bench {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "bench/classbench_run.h"
+#include "bench/classbench/run.h"
 
 #include <algorithm>
 #include <limits>
@@ -10,7 +10,7 @@
 #include "bench/baselines/acl.h"
 #include "bench/baselines/ours.h"
 #include "bench/baselines/tuple_space.h"
-#include "bench/classbench.h"
+#include "bench/classbench/filters.h"
 #include "bench/measure.h"
 
 namespace portcullis::bench {

@@ -7,7 +7,7 @@
 #include <random>
 #include <set>
 
-#include "bench/classbench.h"
+#include "bench/classbench/filters.h"
 
 namespace portcullis::bench {
 namespace {

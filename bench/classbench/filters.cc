@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "bench/classbench.h"
+#include "bench/classbench/filters.h"
 
 #include <cerrno>
 #include <charconv>
