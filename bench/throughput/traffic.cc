@@ -111,6 +111,9 @@ void put_transport(std::span<std::uint8_t> payload,
 
 std::uint8_t tcp_flags_of(Traffic::Step step) {
   using enum Traffic::Step;
+  if (step == reset) {
+    return wire::kTcpRst;
+  }
   const std::uint8_t syn = step == open || step == accept ? wire::kTcpSyn : 0;
   return static_cast<std::uint8_t>(syn | (step == open ? 0 : wire::kTcpAck));
 }

@@ -32,6 +32,7 @@ class Traffic {
     accept,      // TCP SYN ACK, against the flow's direction.
     data,        // TCP ACK.
     data_reply,  // TCP ACK, against the flow's direction.
+    reset,       // TCP RST, right after open.
   };
   static constexpr std::size_t kFrameBytesMax = 9018;
 

@@ -117,7 +117,7 @@ class Page(unittest.TestCase):
 class Throughput(unittest.TestCase):
     def test_has_a_table_for_each_grid_and_shows_its_plots(self):
         drawn = bench_report.throughput_plots(THROUGHPUT_RUN)
-        page = bench_report.throughput_page(THROUGHPUT_RUN, "throughput", drawn)
+        page = bench_report.grids_page(THROUGHPUT_RUN, "throughput", drawn)
         self.assertIn("| pipeline_10k_cycles | 66.4 | cycles | <=40 | missed |", page)
         self.assertIn("## 10k flows, 64 B", page)
         self.assertIn("| testpmd io | 25.0 |", page)
@@ -160,9 +160,28 @@ class Paced(unittest.TestCase):
 
     def test_the_page_has_the_tables(self):
         drawn = bench_report.throughput_plots(self.RUN)
-        page = bench_report.throughput_page(self.RUN, "throughput", drawn)
+        page = bench_report.grids_page(self.RUN, "throughput", drawn)
         self.assertIn("## latency, 10k flows, 1518 B: portcullis", page)
         self.assertIn("(throughput/loss-load.svg)", page)
+
+
+class Swap(unittest.TestCase):
+    RUN = THROUGHPUT_RUN | {"grids": [{"name": "205 swaps", "rows": [
+        {"name": "publish", "p50 us": 21.5, "max us": 140.0}]}]}
+
+    def test_has_a_page_of_its_own_without_plots(self):
+        with tempfile.TemporaryDirectory() as folder:
+            kept = os.path.join(folder, "run.json")
+            with open(kept, "w", encoding="utf-8") as file:
+                json.dump(self.RUN, file)
+            report = os.path.join(folder, "report")
+            subprocess.run([sys.executable, SCRIPT, "--swap", "--json", kept, "--out", report],
+                           check=True, stdout=subprocess.DEVNULL)
+            with open(os.path.join(report, "swap.md"), encoding="utf-8") as file:
+                text = file.read()
+            self.assertTrue(text.startswith("# Swap\n"))
+            self.assertIn("| publish | 21.5 | 140 |", text)
+            self.assertEqual(os.listdir(report), ["swap.md"])
 
 
 class Plots(unittest.TestCase):
