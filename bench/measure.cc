@@ -152,6 +152,10 @@ std::optional<std::size_t> peak_bytes(const std::function<void()>& work) {
   return heard && grown > 0 ? std::optional(grown) : std::nullopt;
 }
 
+std::optional<std::size_t> anonymous_bytes() {
+  return kilobytes_line("/proc/self/smaps_rollup", "Anonymous:");
+}
+
 std::size_t available_bytes() {
   return kilobytes_line("/proc/meminfo", "MemAvailable:").value_or(0);
 }

@@ -42,6 +42,10 @@ double median_ms(const std::function<void()>& work);
 /// `work`. Nothing where the system does not tell.
 std::optional<std::size_t> peak_bytes(const std::function<void()>& work);
 
+/// Bytes of this process's own that are in memory: heap, tables and stacks, not code. Exact, and
+/// slow. Nothing where the system does not tell.
+std::optional<std::size_t> anonymous_bytes();
+
 /// Bytes that the system could give without swapping.
 std::size_t available_bytes();
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,12 @@ constexpr std::size_t kBurst = limits::kBurstMax;
 constexpr std::size_t kFlows = 10'000;
 constexpr double kFloodSeconds = 60;
 constexpr double kFloodSecondsQuick = 2;
+/// Sets of buffers in a row whose median cost is kept, and how many of these there is room for: at
+/// 20 cycles a packet as many as come in two minutes.
+constexpr std::size_t kFloodSets = 64;
+constexpr std::size_t kFloodCostsMax = 262'144;
+/// Of memory: an allocator may take that for itself.
+constexpr double kFloodGrowthMaxKb = 64;
 /// Of each mix.
 constexpr double kMixSeconds = 10;
 constexpr double kMixSecondsQuick = 0.4;
@@ -53,9 +60,12 @@ Result<void> run_flood(const ThroughputOptions& options,
   Drive drive(generation, tcp4, kFlows);
   const std::vector<Turn> calm = established_turns(kFlows, options.seed);
   PORTCULLIS_TRY(const double before, establish(drive, calm));
-  std::vector<double> costs;
-  std::vector<Turn> turns(kBuffers);
+  std::vector<Turn> turns(kFloodSets * kBuffers);
+  // Written to once, so that it is in memory before the flood.
+  std::vector<double> costs(kFloodCostsMax);
+  costs.clear();
   std::size_t next = kFlows;
+  const std::optional<std::size_t> held = anonymous_bytes();
   const Stopwatch watch;
   while (watch.seconds() < (options.quick ? kFloodSecondsQuick : kFloodSeconds)) {
     for (std::size_t i = 0; i < turns.size(); i += 2) {
@@ -63,8 +73,10 @@ Result<void> run_flood(const ThroughputOptions& options,
       turns[i + 1] = {static_cast<std::uint32_t>(next), Step::open};
       next = next + 1 == tcp4.flows_max() ? kFlows : next + 1;
     }
-    std::ranges::copy(drive.run(turns, kBurst), std::back_inserter(costs));
+    costs.push_back(median(drive.run(turns, kBurst)));
+    static_cast<void>(drive.take_stages());  // Or they would pile up.
   }
+  const std::optional<std::size_t> held_then = anonymous_bytes();
   const auto tenth = static_cast<std::ptrdiff_t>(costs.size() / 10 + 1);
   const double first = median({costs.begin(), costs.begin() + tenth});
   const double last = median({costs.end() - tenth, costs.end()});
@@ -78,8 +90,12 @@ Result<void> run_flood(const ThroughputOptions& options,
                          median(std::vector(costs)),
                          first,
                          last,
-                         static_cast<double>(costs.size() * kBuffers) * 0.5e-6}}}});
+                         static_cast<double>(costs.size() * turns.size()) * 0.5e-6}}}});
   report.at_most("flood_lost", dropped(dataplane::DropReason::not_a_new_flow), "packets", 0);
+  if (held && held_then) {
+    const double growth = static_cast<double>(*held_then) - static_cast<double>(*held);
+    report.at_most("flood_memory_growth_kb", growth / 1024, "KiB", kFloodGrowthMaxKb);
+  }
   report.measured("flood_refused", dropped(dataplane::DropReason::conntrack_full), "SYNs");
   report.measured("flood_drift", last / first, "ratio");
   return {};

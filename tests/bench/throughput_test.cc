@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The traffic of portcullis-bench is what its figures say: real frames of flows that are allowed,
-// each of its own, established by both directions. And its children listen.
+// each of its own, established by both directions. Its children listen, and memory that grows is
+// noticed.
 #include <array>
 #include <bit>
 #include <set>
@@ -10,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "bench/measure.h"
 #include "bench/throughput/attack.h"
 #include "bench/throughput/child.h"
 #include "bench/throughput/drive.h"
@@ -196,6 +198,17 @@ TEST(Imix, IsSevenFourOne) {
     bytes += imix_bytes(flow);
   }
   EXPECT_EQ(bytes, 7U * 64 + 4 * 594 + 1518);
+}
+
+TEST(AnonymousBytes, GrowByWhatIsWrittenTo) {
+  constexpr std::size_t kMore = std::size_t{8} << 20U;
+  const auto before = anonymous_bytes();
+  ASSERT_TRUE(before);
+  const std::vector<std::uint8_t> bytes(kMore, 1);
+  const auto after = anonymous_bytes();
+  ASSERT_TRUE(after);
+  EXPECT_GE(*after, *before + bytes.size());
+  EXPECT_LT(*after, *before + 2 * kMore);
 }
 
 TEST(Child, AnswersAndSaysHowItEnded) {
