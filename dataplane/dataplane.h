@@ -63,7 +63,7 @@ struct WorkerStatus {
   std::uint64_t handed_to_judge = 0, handed_to_send = 0;
   std::uint64_t checksums_finished = 0;  // That a sender had left to its device.
   std::uint64_t super_packets = 0;       // So had it the cutting of these.
-  double busy = 0;                       // Share of polls that found packets, since start.
+  double busy = 0;                       // Share of the last second in which it had packets.
   std::vector<std::uint64_t> drops;      // By DropReason.
 };
 

@@ -92,11 +92,6 @@ void Worker::run() noexcept {
   std::visit([this](auto& forwarder) { loop(forwarder); }, forwarder_);
 }
 
-double Worker::busy() const noexcept {
-  const std::uint64_t polls = polls_.get();
-  return polls == 0 ? 0 : static_cast<double>(busy_polls_.get()) / static_cast<double>(polls);
-}
-
 template <Forwarder F>
 void Worker::loop(F& forwarder) noexcept {
   const Clock clock;
@@ -110,6 +105,7 @@ void Worker::loop(F& forwarder) noexcept {
 
 template <Forwarder F>
 void Worker::turn(TableSlot::Reader& reader, std::uint64_t now_ns, F& forwarder) noexcept {
+  busy_.turn(now_ns, empty_polls_ == 0);
   if (PortChange* const change = port_mailbox_.posted(); change != nullptr) [[unlikely]] {
     take(*change, now_ns, forwarder);
     port_mailbox_.let_go();
@@ -130,9 +126,7 @@ void Worker::turn(TableSlot::Reader& reader, std::uint64_t now_ns, F& forwarder)
   transmit_.flush();
   received += transmit_.carry();
   reader.quiescent();
-  polls_.add();
   if (received > 0) {
-    busy_polls_.add();
     empty_polls_ = 0;
   } else if (!asked) {
     rest(reader);

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/busy_share.h"
 #include "dataplane/counters.h"
 #include "dataplane/dpdk/forward_mirror.h"
 #include "dataplane/dpdk/forward_node.h"
@@ -69,8 +70,8 @@ class Worker {
   }
   /// Super-packets that were cut. Their segments are the packets that the other counters count.
   [[nodiscard]] std::uint64_t super_packets() const noexcept { return super_packets_.get(); }
-  /// Share of polls that found packets, since start.
-  [[nodiscard]] double busy() const noexcept;
+  /// Share of the last whole second in which it had packets.
+  [[nodiscard]] double busy() const noexcept { return busy_.get(); }
 
  private:
   /// Packets of this burst for another worker.
@@ -155,8 +156,7 @@ class Worker {
   std::uint32_t empty_polls_ = 0;  // In a row.
   Losses unjudged_;
   Counter handed_;
-  Counter polls_;
-  Counter busy_polls_;
+  BusyShare busy_;
   Counter checksums_finished_;
   Counter super_packets_;
   alignas(64) std::atomic<bool> stopping_{false};
