@@ -19,9 +19,9 @@
 //   3. version() changes whenever an entry is added or removed, so that a Found made before may be
 //      used while it stays the same.
 //   4. A bucket has sent on as many flows as name it first and lie in their second bucket.
-//   5. Entries are timed by groups of 32 in a row. A group's timer is set to no later than the
-//   first
-//      deadline of its flows; one that moves away, as nearly all do, leaves the timer early.
+//   5. Entries are timed by groups of 32 in a row. A group's timer is set to the first deadline of
+//      its flows at the latest. Deadlines that move away, as nearly all do, leave the timer as it
+//      is: it comes early, and is set anew.
 #pragma once
 
 #include <algorithm>
@@ -113,8 +113,8 @@ class Conntrack {
   /// that, since one of its ends reset it.
   bool touch(Found found, Packet::Event event, std::uint64_t now_ns) noexcept;
 
-  /// Ends flows within two seconds of when they time out, where it is called often enough: it looks
-  /// at no more than kExpireMax entries a call and 4 million a second. find() knows at once.
+  /// Ends flows within two seconds of when they time out; later where more are due than it looks
+  /// at: kExpireMax entries a call, 4 million a second. find() knows at once that one is over.
   void expire(std::uint64_t now_ns) noexcept;
 
   [[nodiscard]] FlowEntry& entry(std::uint32_t index) noexcept { return entries_[index]; }

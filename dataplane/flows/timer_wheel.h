@@ -5,8 +5,8 @@
 // Owner: one worker. Time is an argument, in nanoseconds, never decreasing.
 //
 // Each slot of the wheel is a list of the groups that are due in one tick. What is due beyond the
-// wheel's last tick is put there; whoever looks at it then finds that it is early, and sets it
-// anew.
+// wheel's last tick is put there; whoever looks at it then finds that it is early,
+// and sets it anew.
 //
 //   Timer, 12 bytes: | next 4 | previous 4 | tick 4 |
 //
